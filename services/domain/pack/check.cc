@@ -1,0 +1,282 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "domain/pack/draft.h"
+#include "domain/pack/permissions.h"
+
+namespace vigil::domain {
+namespace {
+
+std::string_view KindName(Kind kind) {
+  switch (kind) {
+    case Kind::kIndicator: return "indicator";
+    case Kind::kLevel: return "level";
+    case Kind::kClock: return "clock";
+    case Kind::kLadder: return "ladder";
+    case Kind::kCustody: return "custody row";
+    case Kind::kRecord: return "record";
+    case Kind::kRole: return "role";
+    case Kind::kSchedule: return "schedule";
+    case Kind::kText: return "text";
+  }
+  return "row";
+}
+
+Place RowPlace(const Draft& draft, Kind kind, const std::string& id) {
+  const auto found = draft.rows.find({kind, id});
+  return found == draft.rows.end() ? Place{"pack", 0} : found->second;
+}
+
+void CheckReferences(const Draft& draft, Problems& problems) {
+  for (const Reference& reference : draft.references) {
+    if (draft.rows.count({reference.kind, reference.id}) != 0) continue;
+    const std::string_view kind = KindName(reference.kind);
+    problems.Add(reference.place,
+                 absl::StrCat(reference.what, ": there is no ", std::string(kind), " '", reference.id, "'"));
+  }
+}
+
+void CheckLevels(const Draft& draft, Problems& problems) {
+  const std::vector<LevelRow>& levels = draft.pack.levels;
+  for (std::size_t index = 0; index < levels.size(); ++index) {
+    const LevelRow& level = levels[index];
+    const Place place = RowPlace(draft, Kind::kLevel, level.id);
+    if (level.rank != static_cast<int>(index)) {
+      problems.Add(place, absl::StrCat("level ", level.id, ": rank ", level.rank,
+                                       " leaves a hole or stands twice; ranks count 0, 1, 2, ... from the lowest"));
+    }
+    if (index > 0 && levels[index - 1].supervised && !level.supervised) {
+      problems.Add(place, absl::StrCat("level ", level.id, ": stands above a supervised level and must be supervised too"));
+    }
+    if (!level.supervised) continue;
+    if (level.ladder.empty()) problems.Add(place, absl::StrCat("level ", level.id, ": is supervised and rings nobody; give it 'alerts'"));
+    if (level.custody.empty()) problems.Add(place, absl::StrCat("level ", level.id, ": is supervised and has no 'custody'"));
+  }
+  if (levels.empty()) problems.Add({"pack", 0}, "there are no levels");
+}
+
+// Ladders of supervised levels, and those that claim to be as urgent, ring without end and at night.
+void CheckSevereLadders(const Draft& draft, Problems& problems) {
+  std::set<std::string> severe;
+  std::optional<int> priority;
+  for (const LevelRow& level : draft.pack.levels) {
+    if (!level.supervised) continue;
+    const LadderRow* ladder = draft.pack.FindLadder(level.ladder);
+    if (ladder == nullptr) continue;
+    severe.insert(ladder->id);
+    priority = std::min(priority.value_or(ladder->priority), ladder->priority);
+  }
+  for (const auto& [id, ladder] : draft.pack.ladders) {
+    if (severe.count(id) == 0 && (!priority || ladder.priority < *priority)) continue;
+    const Place place = RowPlace(draft, Kind::kLadder, id);
+    const std::string who = absl::StrCat("ladder ", id, ": rings for a severe case");
+    if (!ladder.endless) problems.Add(place, absl::StrCat(who, " and has an end; write 'then: again'"));
+    if (ladder.quiet_at_night) problems.Add(place, absl::StrCat(who, " and is quiet at night"));
+    if (!ladder.takeable) problems.Add(place, absl::StrCat(who, " and nobody can take it; write 'takeable: true'"));
+    if (std::none_of(ladder.steps.begin(), ladder.steps.end(), [](const LadderStep& step) { return step.call; })) {
+      problems.Add(place, absl::StrCat(who, " and has no step that calls"));
+    }
+  }
+}
+
+bool StartsOn(const ClockRow& clock, Fact fact) {
+  return std::any_of(clock.starts_on.begin(), clock.starts_on.end(), [&](const FactPattern& start) { return start.fact == fact; });
+}
+
+// The clocks that the expiry of `clock` starts with nobody doing anything.
+std::vector<std::string> StartedByExpiry(const Pack& pack, const ClockRow& clock) {
+  std::vector<std::string> started;
+  const auto add_all_on = [&](Fact fact) {
+    for (const auto& [id, other] : pack.clocks) {
+      if (StartsOn(other, fact)) started.push_back(id);
+    }
+  };
+  if (clock.expiry_opens_gap) add_all_on(Fact::kGapOpened);
+  for (const LevelRow& level : pack.levels) {
+    if (level.id != clock.expiry_proposes) continue;
+    started.insert(started.end(), level.starts.begin(), level.starts.end());
+    if (level.supervised) add_all_on(Fact::kSupervisionStarted);
+  }
+  return started;
+}
+
+void CheckCycles(const Draft& draft, Problems& problems) {
+  const Pack& pack = draft.pack;
+  std::set<std::string> done;
+  std::vector<std::string> path;
+  const std::function<void(const std::string&)> visit = [&](const std::string& id) {
+    const auto on_path = std::find(path.begin(), path.end(), id);
+    if (on_path != path.end()) {
+      const std::vector<std::string> cycle(on_path, path.end());
+      problems.Add(RowPlace(draft, Kind::kClock, id),
+                   absl::StrCat("clock ", id, ": starts itself by expiring: ", absl::StrJoin(cycle, " -> "), " -> ", id));
+      return;
+    }
+    const ClockRow* clock = pack.FindClock(id);
+    if (clock == nullptr || !done.insert(id).second) return;
+    path.push_back(id);
+    for (const std::string& next : StartedByExpiry(pack, *clock)) visit(next);
+    path.pop_back();
+  };
+  for (const auto& [id, clock] : pack.clocks) visit(id);
+}
+
+void CheckEveryClockStarts(const Draft& draft, Problems& problems) {
+  std::set<std::string> started;
+  for (const LevelRow& level : draft.pack.levels) {
+    started.insert(level.starts.begin(), level.starts.end());
+    started.insert(level.final_starts.begin(), level.final_starts.end());
+  }
+  for (const RuleRow& rule : draft.pack.rules) started.insert(rule.starts.begin(), rule.starts.end());
+  for (const auto& [id, clock] : draft.pack.clocks) {
+    if (!clock.starts_on.empty() || started.count(id) != 0) continue;
+    problems.Add(RowPlace(draft, Kind::kClock, id), absl::StrCat("clock ", id, ": no level, rule or fact starts it"));
+  }
+}
+
+void CheckRoles(const Draft& draft, Problems& problems) {
+  for (const auto& [id, role] : draft.pack.roles) {
+    if (!role.staff) continue;
+    // ORG-09: whoever works at the school can report; PRV-06: and can stop contact with a household.
+    for (const std::string_view permission : {kMayReport, kMayPlaceHold}) {
+      if (std::find(role.may.begin(), role.may.end(), permission) != role.may.end()) continue;
+      problems.Add(RowPlace(draft, Kind::kRole, id),
+                   absl::StrCat("role ", id, ": staff must have the permission '", std::string(permission), "'"));
+    }
+  }
+  const auto need_staff = [&](const std::string& target, const LadderRow& ladder) {
+    const auto role = draft.pack.roles.find(target);
+    if (role == draft.pack.roles.end() || role->second.staff) return;
+    problems.Add(RowPlace(draft, Kind::kLadder, ladder.id),
+                 absl::StrCat("ladder ", ladder.id, ": rings '", target, "', who are not staff"));
+  };
+  for (const auto& [id, ladder] : draft.pack.ladders) {
+    for (const LadderStep& step : ladder.steps) {
+      for (const std::string& target : step.ring) need_staff(target, ladder);
+    }
+  }
+}
+
+// What may leave by phone, SMS, mail or chat, and what only a signed-in person reads (PRV-03).
+constexpr std::array<std::string_view, 6> kLeaves{"school", "code", "time", "phone", "person", "place"};
+constexpr std::array<std::string_view, 11> kInside{"school", "code",  "time",  "phone", "person", "place",
+                                                   "student", "class", "level", "role",  "count"};
+
+struct Placeholders {
+  std::set<std::string> names;
+  bool well_formed = true;
+};
+
+Placeholders FindPlaceholders(const std::string& text) {
+  Placeholders found;
+  std::size_t at = 0;
+  while ((at = text.find_first_of("{}", at)) != std::string::npos) {
+    const std::size_t end = text.find_first_of("{}", at + 1);
+    if (text[at] == '}' || end == std::string::npos || text[end] == '{' || end == at + 1) {
+      found.well_formed = false;
+      return found;
+    }
+    found.names.insert(text.substr(at + 1, end - at - 1));
+    at = end + 1;
+  }
+  return found;
+}
+
+bool IsWordByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+
+// In a Latin script a word counts from its beginning ("suicid" finds "suicidal"), with `whole` to its end too; a Chinese one anywhere.
+bool ContainsWord(const std::string& text, const std::string& word, bool whole) {
+  const std::string low_text = absl::AsciiStrToLower(text);
+  const std::string low_word = absl::AsciiStrToLower(word);
+  const bool latin = absl::ascii_isascii(static_cast<unsigned char>(low_word.front()));
+  for (std::size_t at = low_text.find(low_word); at != std::string::npos; at = low_text.find(low_word, at + 1)) {
+    if (!latin) return true;
+    const std::size_t end = at + low_word.size();
+    if (at > 0 && IsWordByte(low_text[at - 1])) continue;
+    if (whole && end < low_text.size() && IsWordByte(low_text[end])) continue;
+    return true;
+  }
+  return false;
+}
+
+void CheckLeavingWords(const Draft& draft, const std::string& who, const WrittenText& written, Problems& problems) {
+  const auto refuse = [&](std::string_view word) {
+    problems.Add(written.place, absl::StrCat(who, ": leaves by phone or SMS and must not say '", std::string(word), "'"));
+  };
+  for (const std::string& word : draft.withheld_words) {
+    if (ContainsWord(written.text, word, false)) refuse(word);
+  }
+  for (const LevelRow& level : draft.pack.levels) {
+    if (level.rank == 0) continue;
+    for (const auto& [language, name] : level.name) {
+      if (!name.empty() && ContainsWord(written.text, name, true)) refuse(name);
+    }
+  }
+  for (const std::string_view link : {"http:", "https:", "www."}) {
+    if (ContainsWord(written.text, std::string(link), false)) refuse(link);
+  }
+}
+
+void CheckTexts(const Draft& draft, Problems& problems) {
+  for (const auto& [id, row] : draft.pack.texts) {
+    const auto found = draft.written_texts.find(id);
+    if (found == draft.written_texts.end()) continue;
+    const bool leaves = row.disclosure == Disclosure::kLeaves;
+    const std::string who = absl::StrCat("text ", id);
+    const std::set<std::string_view> allowed = leaves ? std::set<std::string_view>(kLeaves.begin(), kLeaves.end())
+                                                      : std::set<std::string_view>(kInside.begin(), kInside.end());
+    std::optional<std::set<std::string>> first;
+    for (const WrittenText& written : found->second) {
+      const Placeholders placeholders = FindPlaceholders(written.text);
+      if (!placeholders.well_formed) {
+        problems.Add(written.place, absl::StrCat(who, " (", written.language, "): a brace is not closed or stands alone"));
+        continue;
+      }
+      for (const std::string& name : placeholders.names) {
+        if (allowed.count(name) != 0) continue;
+        problems.Add(written.place,
+                     absl::StrCat(who, " (", written.language, "): {", name, "} ",
+                                  leaves ? "may not leave by phone or SMS" : "is no placeholder"));
+      }
+      if (first && *first != placeholders.names) {
+        problems.Add(written.place, absl::StrCat(who, " (", written.language, "): its placeholders differ from the other language's"));
+      }
+      if (!first) first = placeholders.names;
+      if (leaves) CheckLeavingWords(draft, who, written, problems);
+    }
+  }
+  const auto need_leaving = [&](const LadderRow& ladder, const std::string& text_id) {
+    const auto text = draft.pack.texts.find(text_id);
+    if (text == draft.pack.texts.end() || text->second.disclosure == Disclosure::kLeaves) return;
+    problems.Add(RowPlace(draft, Kind::kLadder, ladder.id),
+                 absl::StrCat("ladder ", ladder.id, ": sends text '", text_id, "', which is for signed-in people only"));
+  };
+  for (const auto& [id, ladder] : draft.pack.ladders) {
+    need_leaving(ladder, ladder.call_text);
+    need_leaving(ladder, ladder.sms_text);
+  }
+}
+
+}  // namespace
+
+void CheckWhole(const Draft& draft, Problems& problems) {
+  CheckReferences(draft, problems);
+  CheckLevels(draft, problems);
+  CheckSevereLadders(draft, problems);
+  CheckCycles(draft, problems);
+  CheckEveryClockStarts(draft, problems);
+  CheckRoles(draft, problems);
+  CheckTexts(draft, problems);
+}
+
+}  // namespace vigil::domain

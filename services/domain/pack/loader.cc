@@ -1,0 +1,762 @@
+#include "domain/pack/loader.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "domain/pack/draft.h"
+#include "domain/pack/permissions.h"
+#include "domain/pack/reader.h"
+
+namespace vigil::domain {
+namespace {
+
+constexpr int kMaxConditionDepth = 8;
+constexpr int kMaxFieldBytes = 65536;
+constexpr int kDigestDigits = 12;
+
+// The people of a case, as ladders name them.
+constexpr std::array<std::string_view, 5> kCaseTargets{"case.author", "case.holders", "case.next_holders", "case.taker", "case.guardians"};
+constexpr std::string_view kOnCall = "on_call.";
+constexpr std::string_view kAnyAdult = "any_adult";
+
+// What the argument of a fact can be; facts not named here take none.
+std::optional<Kind> ArgumentKind(Fact fact) {
+  switch (fact) {
+    case Fact::kAlertTaken: return Kind::kLadder;
+    case Fact::kAssessed: return Kind::kLevel;
+    case Fact::kRecordFiled:
+    case Fact::kRecordAcknowledged: return Kind::kRecord;
+    default: return std::nullopt;
+  }
+}
+
+std::vector<std::string_view> ArgumentWords(Fact fact) {
+  switch (fact) {
+    case Fact::kDepartureDecided: return {"hospital", "left", "taken_away", "not_found"};
+    case Fact::kHoldPlaced:
+    case Fact::kHoldDecided: return {"guardians", "visit"};
+    default: return {};
+  }
+}
+
+class Loader {
+ public:
+  explicit Loader(Problems& problems) : problems_(&problems) {}
+
+  void ReadFile(const std::string& name, const std::string& text);
+  void ReadSections();
+  Draft& draft() { return draft_; }
+
+ private:
+  struct Section {
+    std::string name;
+    Value value;
+  };
+
+  void ReadHead(const Value& value);
+  void ReadIndicator(MapReader& map, const std::string& id);
+  void ReadRule(MapReader& map, const std::string& id);
+  void ReadLevel(MapReader& map, const std::string& id);
+  void ReadClock(MapReader& map, const std::string& id);
+  void ReadLadder(MapReader& map, const std::string& id);
+  void ReadCustody(MapReader& map, const std::string& id);
+  void ReadRecord(MapReader& map, const std::string& id);
+  void ReadRole(MapReader& map, const std::string& id);
+  void ReadSchedule(MapReader& map, const std::string& id);
+  void ReadDuty(MapReader& map, const std::string& id);
+  void ReadText(MapReader& map, const std::string& id);
+
+  using ReadRow = void (Loader::*)(MapReader&, const std::string&);
+  // Rows as a map by id, or as a list whose items carry `id`.
+  void ReadRows(const Value& value, std::string_view noun, ReadRow read);
+  void ReadOneRow(const Value& value, const std::string& id, std::string_view noun, ReadRow read);
+
+  void ReadCommon(MapReader& map, const std::string& id, Row& row, bool named = true);
+  Text ReadTextIn(MapReader& map, std::string_view key, std::vector<WrittenText>* written = nullptr);
+  Text ReadTextValue(const Value& value, const std::string& what, std::vector<WrittenText>* written);
+  Condition ReadCondition(const Value& value, const std::string& what, int depth);
+  std::vector<FactPattern> ReadFacts(MapReader& map, std::string_view key);
+  std::optional<FactPattern> ReadFact(const Value& value, const std::string& what);
+  std::vector<std::string> ReadReferences(MapReader& map, std::string_view key, Kind kind);
+  std::string ReadReference(MapReader& map, std::string_view key, Kind kind);
+  std::vector<CustodyRow::Cover> ReadCover(MapReader& map, std::string_view key);
+  FieldRow ReadField(const Value& value, const std::string& record);
+  void ReadDue(MapReader& map, ClockRow& clock);
+  void ReadExpiry(MapReader& map, ClockRow& clock);
+  void CheckClock(MapReader& map, const ClockRow& clock);
+  void Refer(Kind kind, const std::string& id, const Place& place, const std::string& what) {
+    draft_.references.push_back({kind, id, place, what});
+  }
+  // Notes the row's place; a problem when another has its id.
+  bool Enter(Kind kind, MapReader& map, const std::string& id);
+
+  Problems* problems_;
+  Draft draft_;
+  std::vector<Section> sections_;
+  std::map<std::string, Place> rules_;
+  std::map<std::string, Place> duties_;
+};
+
+void Loader::ReadFile(const std::string& name, const std::string& text) {
+  const Place top{name, 1};
+  YAML::Node node;
+  try {
+    node = YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    problems_->Add({name, error.mark.line + 1}, absl::StrCat("is no YAML: ", error.msg));
+    return;
+  }
+  if (node.IsNull()) return;
+  MapReader map({node, top}, "the file", *problems_);
+  for (const auto& [section, value] : map.entries()) sections_.push_back({section, value});
+}
+
+void Loader::ReadSections() {
+  // The head first: it says which languages every text must have. (Sections are not sorted: assigning a YAML::Node changes what
+  // every copy of it sees.)
+  const Section* head = nullptr;
+  for (const Section& section : sections_) {
+    if (section.name != "pack") continue;
+    if (head != nullptr) {
+      problems_->Add(section.value.place, absl::StrCat("the section 'pack' stands already at ", head->value.place.ToString()));
+      continue;
+    }
+    head = &section;
+    ReadHead(section.value);
+  }
+  if (head == nullptr) problems_->Add({"pack", 0}, "no file has the section 'pack'");
+  // Without languages every text below would be a mistake of its own.
+  if (draft_.languages.empty()) return;
+
+  const std::map<std::string, std::pair<std::string_view, ReadRow>> readers{
+      {"indicators", {"indicator", &Loader::ReadIndicator}}, {"rules", {"rule", &Loader::ReadRule}},
+      {"levels", {"level", &Loader::ReadLevel}},             {"clocks", {"clock", &Loader::ReadClock}},
+      {"ladders", {"ladder", &Loader::ReadLadder}},          {"custody", {"custody", &Loader::ReadCustody}},
+      {"records", {"record", &Loader::ReadRecord}},          {"roles", {"role", &Loader::ReadRole}},
+      {"schedules", {"schedule", &Loader::ReadSchedule}},    {"duties", {"duty", &Loader::ReadDuty}},
+      {"texts", {"text", &Loader::ReadText}},
+  };
+  for (const Section& section : sections_) {
+    if (section.name == "pack") continue;
+    const auto reader = readers.find(section.name);
+    if (reader == readers.end()) {
+      problems_->Add(section.value.place, absl::StrCat("unknown section '", section.name, "'"));
+      continue;
+    }
+    ReadRows(section.value, reader->second.first, reader->second.second);
+  }
+  std::sort(draft_.pack.levels.begin(), draft_.pack.levels.end(),
+            [](const LevelRow& a, const LevelRow& b) { return std::tie(a.rank, a.id) < std::tie(b.rank, b.id); });
+}
+
+void Loader::ReadHead(const Value& value) {
+  MapReader map(value, "pack", *problems_);
+  Pack& pack = draft_.pack;
+  pack.id = map.NeedString("id");
+  pack.version = map.NeedString("version");
+  for (const auto& [language, place] : map.Strings("languages")) draft_.languages.push_back(language);
+  if (draft_.languages.empty()) map.Wrong("'languages' must name at least one");
+  pack.time_zone = map.NeedString("time_zone");
+  absl::TimeZone zone;
+  if (!pack.time_zone.empty() && !absl::LoadTimeZone(pack.time_zone, &zone)) {
+    map.Wrong(absl::StrCat("time_zone '", pack.time_zone, "' is not known"));
+  }
+  if (const auto night = map.Need("night")) {
+    MapReader hours(*night, "pack: night", *problems_);
+    pack.night_from = hours.TimeOfDay("from").value_or(pack.night_from);
+    pack.night_to = hours.TimeOfDay("to").value_or(pack.night_to);
+    hours.Finish();
+  }
+  pack.school_begins = map.TimeOfDay("school_begins").value_or(pack.school_begins);
+  pack.dismissal = map.TimeOfDay("dismissal").value_or(pack.dismissal);
+  if (pack.dismissal <= pack.school_begins) map.Wrong("dismissal is not after school_begins");
+  pack.clock_tolerance = map.Span("clock_tolerance").value_or(pack.clock_tolerance);
+  for (const auto& [channel, place] : map.Strings("channels")) pack.channels.push_back(channel);
+  if (pack.channels.empty()) map.Wrong("'channels' must name at least one");
+  for (const auto& [word, place] : map.Strings("withheld_words")) draft_.withheld_words.push_back(word);
+  if (draft_.withheld_words.empty()) map.Wrong("'withheld_words' must name the words that no message says");
+  map.Finish();
+}
+
+void Loader::ReadRows(const Value& value, std::string_view noun, ReadRow read) {
+  if (value.node.IsSequence()) {
+    for (const Value& item : ReadList(value, noun, *problems_)) {
+      if (!item.node.IsMap() || !item.node["id"] || !item.node["id"].IsScalar()) {
+        problems_->Add(item.place, absl::StrCat(std::string(noun), ": a row in a list needs an 'id'"));
+        continue;
+      }
+      ReadOneRow(item, item.node["id"].Scalar(), noun, read);
+    }
+    return;
+  }
+  MapReader rows(value, absl::StrCat(std::string(noun), " rows"), *problems_);
+  for (const auto& [id, row] : rows.entries()) ReadOneRow(row, id, noun, read);
+}
+
+void Loader::ReadOneRow(const Value& value, const std::string& id, std::string_view noun, ReadRow read) {
+  MapReader map(value, absl::StrCat(std::string(noun), " ", id), *problems_);
+  const std::string written_id = map.String("id", id);
+  if (written_id != id) map.Wrong(absl::StrCat("stands under '", id, "' and calls itself '", written_id, "'"));
+  // Ids stand in facts ("alert.taken: severe_ladder") and targets ("on_call.leader"), so a dot would be ambiguous.
+  const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  if (!plain || id.empty() || id.size() > 64) map.Wrong("an id is of letters, digits, _ and -, at most 64");
+  (this->*read)(map, id);
+  map.Finish();
+}
+
+bool Loader::Enter(Kind kind, MapReader& map, const std::string& id) {
+  const auto [entry, fresh] = draft_.rows.insert({{kind, id}, map.place()});
+  if (!fresh) map.Wrong(absl::StrCat("stands already at ", entry->second.ToString()));
+  return fresh;
+}
+
+void Loader::ReadCommon(MapReader& map, const std::string& id, Row& row, bool named) {
+  row.id = id;
+  row.origin = map.place().ToString();
+  if (named) row.name = ReadTextIn(map, "name");
+  if (map.Need("for")) {
+    for (const auto& [requirement, place] : map.Strings("for")) row.serves.push_back(requirement);
+    if (row.serves.empty()) map.Wrong("'for' must name the requirements that it serves");
+  }
+  if (map.Need("basis")) {
+    const auto basis = map.OneOf("basis", {"protocol", "school_setting"});
+    row.basis = basis == 0 ? Basis::kProtocol : Basis::kSchoolSetting;
+  }
+}
+
+Text Loader::ReadTextIn(MapReader& map, std::string_view key, std::vector<WrittenText>* written) {
+  const auto value = map.Need(key);
+  if (!value) return {};
+  return ReadTextValue(*value, absl::StrCat(map.what(), ": ", std::string(key)), written);
+}
+
+Text Loader::ReadTextValue(const Value& value, const std::string& what, std::vector<WrittenText>* written) {
+  Text text;
+  MapReader languages(value, what, *problems_);
+  for (const std::string& language : draft_.languages) {
+    const auto part = languages.Take(language);
+    if (!part) {
+      languages.Wrong(absl::StrCat("the language ", language, " is missing"));
+      continue;
+    }
+    const auto words = ReadString(*part, absl::StrCat(what, " (", language, ")"), *problems_);
+    if (!words) continue;
+    text[language] = *words;
+    if (written != nullptr) written->push_back({language, *words, part->place});
+  }
+  languages.Finish();
+  return text;
+}
+
+std::vector<std::string> Loader::ReadReferences(MapReader& map, std::string_view key, Kind kind) {
+  std::vector<std::string> ids;
+  for (const auto& [id, place] : map.Strings(key)) {
+    Refer(kind, id, place, absl::StrCat(map.what(), ": ", std::string(key)));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+std::string Loader::ReadReference(MapReader& map, std::string_view key, Kind kind) {
+  if (!map.Has(key)) {
+    map.Take(key);
+    return "";
+  }
+  const Place place = map.Take(key)->place;
+  const std::string id = map.String(key);
+  if (!id.empty()) Refer(kind, id, place, absl::StrCat(map.what(), ": ", std::string(key)));
+  return id;
+}
+
+std::optional<FactPattern> Loader::ReadFact(const Value& value, const std::string& what) {
+  std::string name;
+  std::string argument;
+  if (value.node.IsScalar()) {
+    name = value.node.Scalar();
+  } else if (value.node.IsMap() && value.node.size() == 1 && value.node.begin()->second.IsScalar()) {
+    name = value.node.begin()->first.Scalar();
+    argument = value.node.begin()->second.Scalar();
+  } else {
+    problems_->Add(value.place, absl::StrCat(what, ": a fact is written `call.spoken` or `record.filed: written_report`"));
+    return std::nullopt;
+  }
+  const FactPattern pattern{FactFromName(name), argument};
+  if (pattern.fact == Fact::kNone) {
+    problems_->Add(value.place, absl::StrCat(what, ": there is no fact '", name, "'"));
+    return std::nullopt;
+  }
+  if (argument.empty()) return pattern;
+  const auto words = ArgumentWords(pattern.fact);
+  if (const auto kind = ArgumentKind(pattern.fact)) {
+    Refer(*kind, argument, value.place, absl::StrCat(what, ": ", name));
+  } else if (words.empty()) {
+    problems_->Add(value.place, absl::StrCat(what, ": the fact ", name, " takes no argument"));
+  } else if (std::find(words.begin(), words.end(), argument) == words.end()) {
+    const std::vector<std::string> list(words.begin(), words.end());
+    problems_->Add(value.place, absl::StrCat(what, ": ", name, ": '", argument, "' is none of ", absl::StrJoin(list, ", ")));
+  }
+  return pattern;
+}
+
+std::vector<FactPattern> Loader::ReadFacts(MapReader& map, std::string_view key) {
+  std::vector<FactPattern> facts;
+  const auto value = map.Take(key);
+  if (!value) return facts;
+  const std::string what = absl::StrCat(map.what(), ": ", std::string(key));
+  for (const Value& item : ReadList(*value, what, *problems_)) {
+    if (auto fact = ReadFact(item, what)) facts.push_back(*std::move(fact));
+  }
+  return facts;
+}
+
+Condition Loader::ReadCondition(const Value& value, const std::string& what, int depth) {
+  Condition condition;
+  if (depth > kMaxConditionDepth) {
+    problems_->Add(value.place, absl::StrCat(what, ": is nested too deep"));
+    return condition;
+  }
+  if (!value.node.IsMap() || value.node.size() != 1) {
+    problems_->Add(value.place, absl::StrCat(what, ": a condition has exactly one key, as in {has: W1a}"));
+    return condition;
+  }
+  MapReader map(value, what, *problems_);
+  const std::string key = map.entries().front().first;
+  const Place place = map.entries().front().second.place;
+
+  using K = Condition::Kind;
+  const auto flag = [&](K kind) {
+    condition.kind = kind;
+    if (!map.Bool(key, true)) map.Wrong(place, absl::StrCat(key, ": write {not: {", key, ": true}}"));
+  };
+  const auto one = [&](K kind, Kind row) {
+    condition.kind = kind;
+    condition.argument = ReadReference(map, key, row);
+  };
+  const auto several = [&](K kind) {
+    condition.kind = kind;
+    condition.arguments = ReadReferences(map, key, Kind::kIndicator);
+    if (condition.arguments.empty()) map.Wrong(place, absl::StrCat(key, ": names none"));
+  };
+  const auto counted = [&](K kind) {
+    condition.kind = kind;
+    MapReader inner(*map.Take(key), absl::StrCat(what, ": ", key), *problems_);
+    if (inner.Need("count")) condition.count = inner.Int("count", 1, 1, 100);
+    if (inner.Need("days")) condition.span = absl::Hours(24) * inner.Int("days", 1, 1, 3660);
+    inner.Finish();
+  };
+  const auto children = [&](K kind) {
+    condition.kind = kind;
+    for (const Value& item : ReadList(*map.Take(key), absl::StrCat(what, ": ", key), *problems_)) {
+      condition.children.push_back(ReadCondition(item, what, depth + 1));
+    }
+    if (condition.children.empty()) map.Wrong(place, absl::StrCat(key, ": is empty"));
+  };
+
+  if (key == "always") flag(K::kAlways);
+  else if (key == "has") one(K::kHas, Kind::kIndicator);
+  else if (key == "has_any") several(K::kHasAny);
+  else if (key == "file_has") one(K::kFileHas, Kind::kIndicator);
+  else if (key == "file_has_any") several(K::kFileHasAny);
+  else if (key == "groups_within") counted(K::kGroupsWithin);
+  else if (key == "reporters_within") counted(K::kReportersWithin);
+  else if (key == "deteriorating") flag(K::kDeteriorating);
+  else if (key == "returned") flag(K::kReturned);
+  else if (key == "any_indicator") flag(K::kAnyIndicator);
+  else if (key == "claimed_at_least") one(K::kClaimedAtLeast, Kind::kLevel);
+  else if (key == "level_at_least") one(K::kLevelAtLeast, Kind::kLevel);
+  else if (key == "last_level_is") one(K::kLastLevelIs, Kind::kLevel);
+  else if (key == "all") children(K::kAll);
+  else if (key == "any") children(K::kAny);
+  else if (key == "not") {
+    condition.kind = K::kNot;
+    condition.children.push_back(ReadCondition(*map.Take(key), what, depth + 1));
+  }
+  map.Finish();
+  return condition;
+}
+
+void Loader::ReadIndicator(MapReader& map, const std::string& id) {
+  IndicatorRow row;
+  ReadCommon(map, id, row);
+  if (map.Need("kind")) row.kind = map.OneOf("kind", {"factor", "signal"}) == 1 ? IndicatorRow::Kind::kSignal : IndicatorRow::Kind::kFactor;
+  row.group = map.String("group");
+  if (row.kind == IndicatorRow::Kind::kSignal && row.group.empty()) map.Wrong("a signal needs its 'group'");
+  if (row.kind == IndicatorRow::Kind::kFactor && !row.group.empty()) map.Wrong("a factor has no 'group'");
+  if (const auto examples = map.Need("examples")) {
+    MapReader by_language(*examples, absl::StrCat(map.what(), ": examples"), *problems_);
+    for (const std::string& language : draft_.languages) {
+      for (const auto& [example, place] : by_language.Strings(language)) row.examples[language].push_back(example);
+      if (row.examples[language].empty()) by_language.Wrong(absl::StrCat("the language ", language, " is missing"));
+    }
+    by_language.Finish();
+  }
+  for (const auto& [cue, place] : map.Strings("text_cues")) row.text_cues.push_back(cue);
+  row.deterioration = map.Bool("deterioration");
+  if (Enter(Kind::kIndicator, map, id)) draft_.pack.indicators.emplace(id, std::move(row));
+}
+
+void Loader::ReadRule(MapReader& map, const std::string& id) {
+  RuleRow row;
+  ReadCommon(map, id, row);
+  if (const auto when = map.Need("when")) row.when = ReadCondition(*when, absl::StrCat(map.what(), ": when"), 0);
+  row.propose = ReadReference(map, "propose", Kind::kLevel);
+  row.starts = ReadReferences(map, "starts", Kind::kClock);
+  row.advice = ReadReference(map, "advice", Kind::kText);
+  if (row.propose.empty() && row.starts.empty()) map.Wrong("neither proposes a level nor starts a clock");
+  const auto [entry, fresh] = rules_.insert({id, map.place()});
+  if (!fresh) return map.Wrong(absl::StrCat("stands already at ", entry->second.ToString()));
+  draft_.pack.rules.push_back(std::move(row));
+}
+
+void Loader::ReadLevel(MapReader& map, const std::string& id) {
+  LevelRow row;
+  ReadCommon(map, id, row);
+  if (map.Need("rank")) row.rank = map.Int("rank", 0, 0, 100);
+  row.starts = ReadReferences(map, "starts", Kind::kClock);
+  row.final_starts = ReadReferences(map, "final_starts", Kind::kClock);
+  row.ladder = ReadReference(map, "alerts", Kind::kLadder);
+  row.supervised = map.Bool("supervised");
+  row.lowered_face_to_face = map.Bool("lowered_face_to_face");
+  row.custody = ReadReference(map, "custody", Kind::kCustody);
+  if (Enter(Kind::kLevel, map, id)) draft_.pack.levels.push_back(std::move(row));
+}
+
+void Loader::ReadDue(MapReader& map, ClockRow& clock) {
+  const std::string what = absl::StrCat(map.what(), ": due_after");
+  bool due = false;
+  if (const auto value = map.Take("due_after")) {
+    due = true;
+    if (value->node.IsMap()) {
+      MapReader days(*value, what, *problems_);
+      if (days.Need("school_days")) clock.due_school_days = days.Int("school_days", 1, 1, 400);
+      days.Finish();
+    } else if (!value->node.IsScalar() || value->node.Scalar() != "never") {
+      clock.due_after = ReadSpan(*value, what, *problems_);
+    }
+  }
+  if (const auto value = map.Take("due_after_level")) {
+    MapReader levels(*value, absl::StrCat(map.what(), ": due_after_level"), *problems_);
+    for (const auto& [level, span] : levels.entries()) {
+      Refer(Kind::kLevel, level, span.place, levels.what());
+      if (const auto length = levels.Span(level)) clock.due_after_level[level] = *length;
+    }
+    levels.Finish();
+  }
+  clock.due_after_night = map.Span("due_after_night");
+  if (const auto value = map.Take("due_at")) {
+    due = true;
+    // "next_day 08:30": the day after the start.
+    std::string text = value->node.IsScalar() ? value->node.Scalar() : "";
+    constexpr std::string_view kNextDay = "next_day ";
+    const bool next_day = absl::StartsWith(text, std::string(kNextDay));
+    if (next_day) text = text.substr(kNextDay.size());
+    if (const auto time = ParseTimeOfDay(text)) {
+      clock.due_at = *time + (next_day ? absl::Hours(24) : absl::ZeroDuration());
+    } else {
+      map.Wrong(value->place, absl::StrCat("due_at: '", text, "' is no time of day; write \"18:00\" or \"next_day 08:30\""));
+    }
+  }
+  if (!due) map.Wrong("'due_after' or 'due_at' is missing; a clock that is never due says `due_after: never`");
+  clock.before_dismissal = map.Bool("before_dismissal");
+}
+
+void Loader::ReadExpiry(MapReader& map, ClockRow& clock) {
+  const auto value = map.Take("on_expiry");
+  const bool due = clock.due_after || clock.due_at || clock.due_school_days > 0;
+  if (!value) {
+    // A real-time clock is watched by the service that started it (break-glass).
+    if (due && !clock.real_time) map.Wrong("'on_expiry' is missing: say who is told when it is not met");
+    return;
+  }
+  if (!due) map.Wrong(value->place, "'on_expiry' of a clock that is never due");
+  MapReader expiry(*value, absl::StrCat(map.what(), ": on_expiry"), *problems_);
+  clock.expiry_ladder = ReadReference(expiry, "alert", Kind::kLadder);
+  clock.expiry_proposes = ReadReference(expiry, "propose", Kind::kLevel);
+  clock.expiry_opens_gap = expiry.Bool("gap");
+  clock.expiry_reopens_alert = expiry.Bool("reopen_alert");
+  expiry.Finish();
+  if (clock.expiry_ladder.empty() && clock.expiry_proposes.empty() && !clock.expiry_opens_gap && !clock.expiry_reopens_alert) {
+    expiry.Wrong("does nothing");
+  }
+}
+
+void Loader::CheckClock(MapReader& map, const ClockRow& clock) {
+  if (clock.met_by.empty()) map.Wrong("'met_by' is missing: there is no way to meet it");
+  if (clock.warn_before.empty() != clock.warn_ladder.empty()) map.Wrong("'warn_before' and 'warns' stand together or not at all");
+  if (clock.review_every.has_value() == clock.review_ladder.empty()) map.Wrong("'review_every' and 'reviews' stand together or not at all");
+  if (clock.review_every && *clock.review_every <= absl::ZeroDuration()) map.Wrong("'review_every' is zero");
+  if (clock.only_supervised && clock.starts_on.empty()) map.Wrong("'only_supervised' says something of 'starts_on', which is missing");
+
+  std::vector<absl::Duration> spans;
+  if (clock.due_after) spans.push_back(*clock.due_after);
+  if (clock.due_after_night) spans.push_back(*clock.due_after_night);
+  for (const auto& [level, span] : clock.due_after_level) spans.push_back(span);
+  const bool due = clock.due_after || clock.due_at || clock.due_school_days > 0;
+  if (!clock.warn_before.empty() && !due) map.Wrong("warns before a due time that it does not have");
+  if (spans.empty()) return;
+  const absl::Duration shortest = *std::min_element(spans.begin(), spans.end());
+  for (const absl::Duration warning : clock.warn_before) {
+    if (warning <= shortest) continue;
+    map.Wrong(map.Take("warn_before")->place,
+              absl::StrCat("warn_before ", absl::FormatDuration(warning), " is longer than the clock runs (",
+                           absl::FormatDuration(shortest), ")"));
+  }
+}
+
+void Loader::ReadClock(MapReader& map, const std::string& id) {
+  ClockRow row;
+  ReadCommon(map, id, row);
+  row.starts_on = ReadFacts(map, "starts_on");
+  row.only_supervised = map.Bool("only_supervised");
+  const auto from = map.OneOf("starts_from", {"now", "discovered_time", "arrival_time", "shift_end"});
+  row.from = static_cast<ClockRow::From>(from.value_or(0));
+  ReadDue(map, row);
+  row.real_time = map.Bool("real_time");
+  if (map.Need("one_per")) row.one_per = static_cast<ClockRow::OnePer>(map.OneOf("one_per", {"trigger", "case", "report"}).value_or(0));
+  row.repeats_daily = map.Bool("repeats_daily");
+  if (const auto warnings = map.Take("warn_before")) {
+    const std::string what = absl::StrCat(map.what(), ": warn_before");
+    for (const Value& item : ReadList(*warnings, what, *problems_)) {
+      if (const auto span = ReadSpan(item, what, *problems_)) row.warn_before.push_back(*span);
+    }
+    // The engine warns in order: the earliest, which is the longest before, first.
+    std::sort(row.warn_before.rbegin(), row.warn_before.rend());
+  }
+  row.warn_ladder = ReadReference(map, "warns", Kind::kLadder);
+  row.warn_quiet_at_night = map.Bool("warn_quiet_at_night");
+  row.review_every = map.Span("review_every");
+  row.review_ladder = ReadReference(map, "reviews", Kind::kLadder);
+  row.met_by = ReadFacts(map, "met_by");
+  row.cancelled_by = ReadFacts(map, "cancelled_by");
+  ReadExpiry(map, row);
+  CheckClock(map, row);
+  if (Enter(Kind::kClock, map, id)) draft_.pack.clocks.emplace(id, std::move(row));
+}
+
+void Loader::ReadLadder(MapReader& map, const std::string& id) {
+  LadderRow row;
+  ReadCommon(map, id, row);
+  bool calls = false;
+  bool texts = false;
+  if (const auto steps = map.Need("steps")) {
+    const std::string what = absl::StrCat(map.what(), ": steps");
+    for (const Value& item : ReadList(*steps, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      LadderStep step;
+      for (const auto& [target, place] : reader.Strings("ring")) {
+        step.ring.push_back(target);
+        if (std::find(kCaseTargets.begin(), kCaseTargets.end(), target) != kCaseTargets.end()) continue;
+        if (absl::StartsWith(target, std::string(kOnCall))) {
+          Refer(Kind::kSchedule, target.substr(kOnCall.size()), place, absl::StrCat(what, ": ", target));
+        } else {
+          Refer(Kind::kRole, target, place, absl::StrCat(what, ": ring"));
+        }
+      }
+      if (step.ring.empty()) reader.Wrong("a step rings somebody");
+      for (const auto& [way, place] : reader.Strings("by")) {
+        if (way == "call") step.call = true;
+        else if (way == "sms") step.sms = true;
+        else reader.Wrong(place, absl::StrCat("by: '", way, "' is none of call, sms"));
+      }
+      if (!step.call && !step.sms) reader.Wrong("a step says 'by' what: call, sms or both");
+      if (reader.Need("wait")) step.wait = reader.Span("wait").value_or(absl::ZeroDuration());
+      reader.Finish();
+      calls = calls || step.call;
+      texts = texts || step.sms;
+      row.steps.push_back(std::move(step));
+    }
+    if (row.steps.empty()) map.Wrong("has no steps");
+  }
+  if (map.Need("then")) row.endless = map.OneOf("then", {"again", "stop"}) == 0;
+  row.empty_round_wait = map.Span("empty_round_wait").value_or(row.empty_round_wait);
+  if (row.endless) {
+    const bool waits = std::all_of(row.steps.begin(), row.steps.end(), [](const LadderStep& step) { return step.wait > absl::ZeroDuration(); });
+    if (!waits || row.empty_round_wait <= absl::ZeroDuration()) map.Wrong("is without end and does not wait; each step needs its wait");
+  }
+  row.takeable = map.Bool("takeable");
+  row.bridges = map.Bool("bridges");
+  row.quiet_at_night = map.Bool("quiet_at_night");
+  row.call_text = ReadReference(map, "call_text", Kind::kText);
+  row.sms_text = ReadReference(map, "sms_text", Kind::kText);
+  if (calls && row.call_text.empty()) map.Wrong("calls and has no 'call_text'");
+  if (texts && row.sms_text.empty()) map.Wrong("sends an SMS and has no 'sms_text'");
+  if (row.bridges && !row.takeable) map.Wrong("bridges whoever takes it, and nobody can take it");
+  row.priority = map.Int("priority", 0, 0, 1000);
+  row.closed_by = ReadFacts(map, "closed_by");
+  if (Enter(Kind::kLadder, map, id)) draft_.pack.ladders.emplace(id, std::move(row));
+}
+
+std::vector<CustodyRow::Cover> Loader::ReadCover(MapReader& map, std::string_view key) {
+  std::vector<CustodyRow::Cover> cover;
+  const auto value = map.Take(key);
+  if (!value) return cover;
+  const std::string what = absl::StrCat(map.what(), ": ", std::string(key));
+  for (const Value& item : ReadList(*value, what, *problems_)) {
+    MapReader reader(item, what, *problems_);
+    for (const auto& [role, count] : reader.entries()) {
+      CustodyRow::Cover part;
+      part.count = reader.Int(role, 1, 1, 10);
+      if (role != kAnyAdult) {
+        part.role = role;
+        Refer(Kind::kRole, role, count.place, what);
+      }
+      cover.push_back(part);
+    }
+  }
+  return cover;
+}
+
+void Loader::ReadCustody(MapReader& map, const std::string& id) {
+  CustodyRow row;
+  ReadCommon(map, id, row);
+  row.cover = ReadCover(map, "cover");
+  if (row.cover.empty()) map.Wrong("'cover' must say which adults a shift needs");
+  row.night_cover = ReadCover(map, "night_cover");
+  if (row.night_cover.empty()) row.night_cover = row.cover;
+  row.longest_shift = map.Span("longest_shift").value_or(row.longest_shift);
+  row.longest_night_shift = map.Span("longest_night_shift").value_or(row.longest_night_shift);
+  row.check_in_every = map.Span("check_in_every").value_or(row.check_in_every);
+  for (const absl::Duration span : {row.longest_shift, row.longest_night_shift, row.check_in_every}) {
+    if (span <= absl::ZeroDuration()) map.Wrong("a span is zero");
+  }
+  if (Enter(Kind::kCustody, map, id)) draft_.pack.custody.emplace(id, std::move(row));
+}
+
+FieldRow Loader::ReadField(const Value& value, const std::string& record) {
+  FieldRow field;
+  MapReader map(value, absl::StrCat(record, ": field"), *problems_);
+  field.id = map.NeedString("id");
+  field.name = ReadTextIn(map, "name");
+  if (map.Need("type")) {
+    const auto type = map.OneOf("type", {"text", "boolean", "time", "number", "person", "choice", "list"});
+    field.type = static_cast<FieldRow::Type>(type.value_or(0));
+  }
+  field.required = map.Bool("required");
+  if (const auto condition = map.Take("required_if")) {
+    MapReader reader(*condition, absl::StrCat(map.what(), " ", field.id, ": required_if"), *problems_);
+    if (reader.entries().size() == 1) {
+      field.required_if = reader.entries().front().first;
+      field.required_if_value = reader.Bool(field.required_if);
+    } else {
+      reader.Wrong("names one boolean field and its value");
+    }
+  }
+  for (const auto& [choice, place] : map.Strings("choices")) field.choices.push_back(choice);
+  if ((field.type == FieldRow::Type::kChoice) == field.choices.empty()) map.Wrong("'choices' belong to the type choice, and only to it");
+  field.max_bytes = map.Int("max_bytes", field.max_bytes, 1, kMaxFieldBytes);
+  map.Finish();
+  return field;
+}
+
+void Loader::ReadRecord(MapReader& map, const std::string& id) {
+  RecordRow row;
+  ReadCommon(map, id, row);
+  if (const auto fields = map.Need("fields")) {
+    for (const Value& item : ReadList(*fields, absl::StrCat(map.what(), ": fields"), *problems_)) {
+      FieldRow field = ReadField(item, map.what());
+      const auto same = [&](const FieldRow& other) { return other.id == field.id; };
+      if (std::any_of(row.fields.begin(), row.fields.end(), same)) {
+        map.Wrong(item.place, absl::StrCat("the field '", field.id, "' is written twice"));
+        continue;
+      }
+      row.fields.push_back(std::move(field));
+    }
+    if (row.fields.empty()) map.Wrong("has no fields");
+    for (const FieldRow& field : row.fields) {
+      if (field.required_if.empty()) continue;
+      const auto is_asked = [&](const FieldRow& other) { return other.id == field.required_if && other.type == FieldRow::Type::kBoolean; };
+      if (std::any_of(row.fields.begin(), row.fields.end(), is_asked)) continue;
+      map.Wrong(fields->place, absl::StrCat("field ", field.id, ": required_if names no boolean field '", field.required_if, "'"));
+    }
+  }
+  row.written_by = ReadReferences(map, "written_by", Kind::kRole);
+  if (row.written_by.empty()) map.Wrong("'written_by' is missing: a record needs an owner");
+  row.read_by = ReadReferences(map, "read_by", Kind::kRole);
+  row.acknowledged_by = ReadReference(map, "acknowledged_by", Kind::kRole);
+  row.filed_by = map.String("filed_by");
+  if (Enter(Kind::kRecord, map, id)) draft_.pack.records.emplace(id, std::move(row));
+}
+
+void Loader::ReadRole(MapReader& map, const std::string& id) {
+  RoleRow row;
+  ReadCommon(map, id, row);
+  row.scope = static_cast<RoleRow::Scope>(map.OneOf("scope", {"school", "grade", "class"}).value_or(0));
+  for (const auto& [permission, place] : map.Strings("may")) {
+    if (std::find(kPermissions.begin(), kPermissions.end(), permission) == kPermissions.end()) {
+      map.Wrong(place, absl::StrCat("may: there is no permission '", permission, "'"));
+    }
+    row.may.push_back(permission);
+  }
+  row.security = map.Bool("security");
+  row.staff = map.Bool("staff", true);
+  if (Enter(Kind::kRole, map, id)) draft_.pack.roles.emplace(id, std::move(row));
+}
+
+void Loader::ReadSchedule(MapReader& map, const std::string& id) {
+  ScheduleRow row;
+  ReadCommon(map, id, row);
+  map.Need("fallback_role");
+  row.fallback_role = ReadReference(map, "fallback_role", Kind::kRole);
+  if (Enter(Kind::kSchedule, map, id)) draft_.pack.schedules.emplace(id, std::move(row));
+}
+
+void Loader::ReadDuty(MapReader& map, const std::string& id) {
+  DutyRow row;
+  ReadCommon(map, id, row);
+  map.Need("owner");
+  row.owner = ReadReference(map, "owner", Kind::kRole);
+  if (map.Need("every")) {
+    map.OneOf("every", {"school_day", "school_week", "month", "term", "school_year"});
+    row.every = map.String("every");
+  }
+  map.Need("record");
+  row.record = ReadReference(map, "record", Kind::kRecord);
+  const auto [entry, fresh] = duties_.insert({id, map.place()});
+  if (!fresh) return map.Wrong(absl::StrCat("stands already at ", entry->second.ToString()));
+  draft_.pack.duties.emplace(id, std::move(row));
+}
+
+void Loader::ReadText(MapReader& map, const std::string& id) {
+  MessageText row;
+  ReadCommon(map, id, row, /*named=*/false);
+  row.disclosure = map.OneOf("disclosure", {"leaves", "inside"}) == 1 ? Disclosure::kInside : Disclosure::kLeaves;
+  std::vector<WrittenText> written;
+  row.text = ReadTextIn(map, "text", &written);
+  if (!Enter(Kind::kText, map, id)) return;
+  draft_.pack.texts.emplace(id, std::move(row));
+  draft_.written_texts.emplace(id, std::move(written));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPack(const PackFiles& files, const DigestFunction& digest) {
+  std::string resolved;
+  for (const auto& [name, text] : files) absl::StrAppend(&resolved, name, "\n", text.size(), "\n", text);
+  if (resolved.size() > kMaxPackBytes) return absl::InvalidArgumentError("the pack is larger than 2 MiB");
+
+  Problems problems;
+  Loader loader(problems);
+  try {
+    for (const auto& [name, text] : files) loader.ReadFile(name, text);
+    loader.ReadSections();
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("the pack cannot be read: ", error.what()));
+  }
+  if (!loader.draft().languages.empty()) CheckWhole(loader.draft(), problems);
+  if (!problems.empty()) return absl::InvalidArgumentError(problems.ToString());
+
+  auto pack = std::make_shared<Pack>(std::move(loader.draft().pack));
+  pack->digest = digest(resolved).substr(0, kDigestDigits);
+  return std::shared_ptr<const Pack>(std::move(pack));
+}
+
+}  // namespace vigil::domain

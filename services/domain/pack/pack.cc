@@ -1,0 +1,38 @@
+#include "domain/pack/pack.h"
+
+#include <algorithm>
+
+namespace vigil::domain {
+
+int Pack::Rank(std::string_view level) const {
+  if (level.empty()) return 0;
+  for (const LevelRow& row : levels) {
+    if (row.id == level) return row.rank;
+  }
+  return -1;
+}
+
+const LevelRow& Pack::Level(int rank) const {
+  const int highest = static_cast<int>(levels.size()) - 1;
+  return levels.at(static_cast<std::size_t>(std::clamp(rank, 0, highest)));
+}
+
+int Pack::SupervisedRank() const {
+  for (const LevelRow& row : levels) {
+    if (row.supervised) return row.rank;
+  }
+  // No level calls for it: a rank that nothing reaches.
+  return static_cast<int>(levels.size());
+}
+
+const ClockRow* Pack::FindClock(std::string_view clock) const {
+  const auto found = clocks.find(std::string(clock));
+  return found == clocks.end() ? nullptr : &found->second;
+}
+
+const LadderRow* Pack::FindLadder(std::string_view ladder) const {
+  const auto found = ladders.find(std::string(ladder));
+  return found == ladders.end() ? nullptr : &found->second;
+}
+
+}  // namespace vigil::domain
