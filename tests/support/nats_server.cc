@@ -46,6 +46,11 @@ void NatsServer::Start() {
 }
 
 void NatsServer::Kill() { process_->Kill(); }
+void NatsServer::Reconfigure(std::string extra) {
+  Kill();
+  settings_.extra = std::move(extra);
+  Start();
+}
 void NatsServer::Stop() { process_->Signal(SIGSTOP); }
 void NatsServer::Continue() { process_->Signal(SIGCONT); }
 

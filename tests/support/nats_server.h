@@ -23,6 +23,8 @@ class NatsServer {
   // kill -9, and start again on the same port and store.
   void Kill();
   void Start();
+  // kill -9, and start with another `extra` configuration.
+  void Reconfigure(std::string extra);
   // Freezes and thaws the process.
   void Stop();
   void Continue();
