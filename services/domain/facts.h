@@ -36,12 +36,13 @@ enum class Fact : std::uint8_t {
   kStudentUnidentified,
   kStudentIdentified,
   kCustodyReturned,       // the child is at school again
+  kShiftsPlanned,
   kGapOpened,
   kGapClosed,
   kCaseClosed,
 };
 
-inline constexpr std::array<std::pair<Fact, std::string_view>, 28> kFactNames{{
+inline constexpr std::array<std::pair<Fact, std::string_view>, 29> kFactNames{{
     {Fact::kReportReceived, "report.received"},
     {Fact::kReportUnclassified, "report.unclassified"},
     {Fact::kReportRead, "report.read"},
@@ -67,6 +68,7 @@ inline constexpr std::array<std::pair<Fact, std::string_view>, 28> kFactNames{{
     {Fact::kStudentUnidentified, "student.unidentified"},
     {Fact::kStudentIdentified, "student.identified"},
     {Fact::kCustodyReturned, "custody.returned"},
+    {Fact::kShiftsPlanned, "shifts.planned"},
     {Fact::kGapOpened, "gap.opened"},
     {Fact::kGapClosed, "gap.closed"},
     {Fact::kCaseClosed, "case.closed"},

@@ -1,0 +1,147 @@
+#include "domain/classify.h"
+
+#include <algorithm>
+#include <set>
+
+namespace vigil::domain {
+namespace {
+
+bool Contains(const std::vector<std::string>& list, const std::string& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+struct Evaluation {
+  const Pack& pack;
+  const ReportFacts& report;
+  const FileState* file;
+
+  bool FileHas(const std::string& indicator) const {
+    if (Contains(report.indicators, indicator)) return true;
+    return file != nullptr && std::any_of(file->indicators.begin(), file->indicators.end(),
+                                          [&](const IndicatorSeen& seen) { return seen.indicator == indicator; });
+  }
+
+  int SignalGroupsWithin(absl::Duration span, std::vector<std::string>& facts) const {
+    std::set<std::string> groups;
+    const auto add = [&](const std::string& indicator) {
+      const auto row = pack.indicators.find(indicator);
+      if (row != pack.indicators.end() && row->second.kind == IndicatorRow::Kind::kSignal && !row->second.group.empty() &&
+          groups.insert(row->second.group).second) {
+        facts.push_back(indicator);
+      }
+    };
+    for (const std::string& indicator : report.indicators) add(indicator);
+    if (file != nullptr) {
+      for (const IndicatorSeen& seen : file->indicators) {
+        if (report.recorded_time - seen.seen_time <= span) add(seen.indicator);
+      }
+    }
+    return static_cast<int>(groups.size());
+  }
+
+  int ReportersWithin(absl::Duration span) const {
+    std::set<std::string> reporters{report.reporter};
+    if (file != nullptr && file->current) {
+      for (const ReportState& other : file->current->reports) {
+        if (report.recorded_time - other.recorded_time <= span) reporters.insert(other.reporter);
+      }
+    }
+    reporters.erase("");
+    return static_cast<int>(reporters.size());
+  }
+
+  bool Holds(const Condition& condition, std::vector<std::string>& facts) const {
+    using Kind = Condition::Kind;
+    const auto note = [&](bool holds, std::string fact) {
+      if (holds) facts.push_back(std::move(fact));
+      return holds;
+    };
+    switch (condition.kind) {
+      case Kind::kAlways:
+        return true;
+      case Kind::kHas:
+        return note(Contains(report.indicators, condition.argument), condition.argument);
+      case Kind::kHasAny:
+        return std::any_of(condition.arguments.begin(), condition.arguments.end(),
+                           [&](const std::string& id) { return note(Contains(report.indicators, id), id); });
+      case Kind::kFileHas:
+        return note(FileHas(condition.argument), "file:" + condition.argument);
+      case Kind::kFileHasAny:
+        return std::any_of(condition.arguments.begin(), condition.arguments.end(),
+                           [&](const std::string& id) { return note(FileHas(id), "file:" + id); });
+      case Kind::kGroupsWithin:
+        return SignalGroupsWithin(condition.span, facts) >= condition.count;
+      case Kind::kDeteriorating:
+        return note(report.deteriorating, "deteriorating");
+      case Kind::kClaimedAtLeast:
+        return note(!report.claimed_level.empty() && pack.Rank(report.claimed_level) >= pack.Rank(condition.argument),
+                    "claimed=" + report.claimed_level);
+      case Kind::kLevelAtLeast:
+        return note(EffectiveRank(pack, file) >= pack.Rank(condition.argument), "level=" + pack.Level(EffectiveRank(pack, file)).id);
+      case Kind::kLastLevelIs:
+        return note(EffectiveRank(pack, file) == pack.Rank(condition.argument), "level=" + condition.argument);
+      case Kind::kReturned:
+        return note(file != nullptr && file->returned, "returned");
+      case Kind::kReportersWithin:
+        return note(ReportersWithin(condition.span) >= condition.count, "reporters=" + std::to_string(condition.count));
+      case Kind::kAnyIndicator:
+        return note(!report.indicators.empty(), "indicators=" + std::to_string(report.indicators.size()));
+      case Kind::kAll:
+        return std::all_of(condition.children.begin(), condition.children.end(),
+                           [&](const Condition& child) { return Holds(child, facts); });
+      case Kind::kAny:
+        return std::any_of(condition.children.begin(), condition.children.end(),
+                           [&](const Condition& child) { return Holds(child, facts); });
+      case Kind::kNot: {
+        std::vector<std::string> unused;
+        return !Holds(condition.children.front(), unused);
+      }
+    }
+    return false;
+  }
+};
+
+}  // namespace
+
+int EffectiveRank(const Pack& pack, const FileState* file) {
+  if (file == nullptr || !file->current || file->current->phase == CasePhase::kClosed) return 0;
+  return std::max(pack.Rank(file->current->provisional), pack.Rank(file->current->final_level));
+}
+
+Classification Classify(const Pack& pack, const ReportFacts& report, const FileState* file) {
+  Classification result;
+  int best = -1;
+  const Evaluation evaluation{pack, report, file};
+  for (const RuleRow& rule : pack.rules) {
+    std::vector<std::string> facts;
+    if (!evaluation.Holds(rule.when, facts)) continue;
+    result.fired.push_back({.rule = rule.id, .level = rule.propose, .facts = std::move(facts)});
+    for (const std::string& clock : rule.starts) {
+      if (!Contains(result.starts, clock)) result.starts.push_back(clock);
+    }
+    if (!rule.advice.empty()) result.advice.push_back(rule.advice);
+    if (!rule.propose.empty()) best = std::max(best, pack.Rank(rule.propose));
+  }
+  // A claim is a floor, whatever the rows say: any adult can always raise (NFR-12).
+  if (!report.claimed_level.empty()) best = std::max(best, pack.Rank(report.claimed_level));
+  if (best >= 0) result.level = pack.Level(best).id;
+  return result;
+}
+
+bool IsTrigger(const Pack& pack, const ReportFacts& report, const std::string& level, const FileState* file) {
+  const int before = EffectiveRank(pack, file);
+  const int after = std::max(before, level.empty() ? 0 : pack.Rank(level));
+  const int supervised = pack.SupervisedRank();
+  if (after < supervised) return false;
+  if (after > before) return true;
+  if (report.deteriorating) return true;
+  // Already there: only a signal that the case does not have yet.
+  return std::any_of(report.indicators.begin(), report.indicators.end(), [&](const std::string& id) {
+    const auto row = pack.indicators.find(id);
+    if (row == pack.indicators.end() || !row->second.deterioration) return false;
+    return std::none_of(file->indicators.begin(), file->indicators.end(),
+                        [&](const IndicatorSeen& seen) { return seen.indicator == id; });
+  });
+}
+
+}  // namespace vigil::domain

@@ -1,0 +1,43 @@
+// Facts of one report and its file in, a proposed level and the rows that fired out. Pure; same input and pack, same result (ASM-09).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "domain/pack/pack.h"
+#include "vigil/log/v1/events.plain.h"
+#include "vigil/state/v1/state.plain.h"
+
+namespace vigil::domain {
+
+// What rules see of a report.
+struct ReportFacts {
+  std::vector<std::string> indicators;
+  std::string claimed_level;
+  bool deteriorating = false;
+  std::string reporter;
+  absl::Time recorded_time;
+};
+
+struct Classification {
+  // Highest level proposed; empty: nothing classified it.
+  std::string level;
+  std::vector<FiredRule> fired;
+  // Clocks that fired rules start, each once.
+  std::vector<std::string> starts;
+  // Text keys of advice for the reporter.
+  std::vector<std::string> advice;
+};
+
+// `file` may be null: a student never reported before.
+Classification Classify(const Pack& pack, const ReportFacts& report, const FileState* file);
+
+// The higher of the provisional and the final level; rank 0 without a case.
+int EffectiveRank(const Pack& pack, const FileState* file);
+
+// Whether a report that proposes `level` is a trigger: severe newly found, a level that rises above it, rapid deterioration ticked,
+// or a signal that is new on a case already there (REP-09, REP-10, REP-18).
+bool IsTrigger(const Pack& pack, const ReportFacts& report, const std::string& level, const FileState* file);
+
+}  // namespace vigil::domain

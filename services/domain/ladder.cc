@@ -1,0 +1,73 @@
+#include "domain/ladder.h"
+
+#include <algorithm>
+
+#include "domain/on_call.h"
+#include "domain/school_time.h"
+
+namespace vigil::domain {
+namespace {
+
+// Every call of the present step has ended without reaching its person.
+bool EverybodyFailed(const AlertState& alert, std::size_t people) {
+  std::vector<std::string> failed;
+  for (const AttemptState& attempt : alert.attempts) {
+    if (attempt.step != alert.step || attempt.round != alert.round || attempt.channel != "call") continue;
+    if (attempt.event != AttemptEventState::kNotReached && attempt.event != AttemptEventState::kDeclined) return false;
+    if (std::find(failed.begin(), failed.end(), attempt.person) == failed.end()) failed.push_back(attempt.person);
+  }
+  return people > 0 && failed.size() >= people;
+}
+
+}  // namespace
+
+std::optional<Climb> NextClimb(const Pack& pack, const SchoolState& school, const FileState& file, const AlertState& alert,
+                               absl::Time now) {
+  const LadderRow* ladder = pack.FindLadder(alert.ladder);
+  if (alert.phase != AlertPhase::kOpen || ladder == nullptr || ladder->steps.empty()) return std::nullopt;
+  const int steps = static_cast<int>(ladder->steps.size());
+  const auto reachable = [&](int step) {
+    return ResolveStep(pack, school, file, alert, ladder->steps[static_cast<std::size_t>(step)], now).reachable.size();
+  };
+  // A ladder that keeps quiet at night starts counting in the morning.
+  absl::Time step_began = alert.step_time;
+  if (ladder->quiet_at_night) step_began = NextMorning(step_began, pack.night_from, pack.night_to);
+
+  const std::size_t here = reachable(alert.step);
+  int next = alert.step + 1;
+  while (next < steps && reachable(next) == 0) ++next;
+
+  Climb climb{.not_before = step_began, .event = {.alert_id = alert.alert_id}};
+  if (next < steps) {
+    climb.event.step = next;
+    climb.event.round = alert.round;
+    climb.event.reason = here == 0 ? "nobody_reachable" : "unanswered";
+    const bool at_once = here == 0 || EverybodyFailed(alert, here);
+    climb.not_before += at_once ? absl::ZeroDuration() : ladder->steps[static_cast<std::size_t>(alert.step)].wait;
+    return climb;
+  }
+  // The round is over.
+  const bool nobody = here == 0 && !alert.reachable_in_round;
+  if (!ladder->endless) {
+    climb.event.step = alert.step;
+    climb.event.round = alert.round;
+    climb.event.ended = true;
+    climb.event.reason = nobody ? "nobody_reachable" : "unanswered";
+    climb.event.alarm = nobody;
+    climb.not_before += here == 0 ? absl::ZeroDuration() : ladder->steps[static_cast<std::size_t>(alert.step)].wait;
+    return climb;
+  }
+  int first = 0;
+  while (first < steps && reachable(first) == 0) ++first;
+  climb.event.step = first < steps ? first : 0;
+  climb.event.round = alert.round + 1;
+  climb.event.alarm = nobody;
+  climb.event.reason = nobody ? "nobody_reachable" : "unanswered";
+  const absl::Duration own_wait = ladder->steps[static_cast<std::size_t>(alert.step)].wait;
+  climb.not_before += here > 0 ? own_wait : ladder->empty_round_wait;
+  // Somebody was put on the roster meanwhile: no reason to wait.
+  if (here == 0 && first < steps && !alert.reachable_in_round) climb.not_before = step_began;
+  return climb;
+}
+
+}  // namespace vigil::domain

@@ -1,0 +1,415 @@
+#include "machine/machine.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "platform/crypto/derive.h"
+#include "platform/crypto/hash.h"
+#include "platform/logging/log.h"
+#include "domain/school.h"
+#include "vigil/log/v1/commit.convert.h"
+#include "vigil/log/v1/commit.pb.h"
+
+namespace vigil {
+namespace {
+
+// Most commits of one batch: decided and folded in well under a millisecond each, so the next severe one does not wait long.
+constexpr std::size_t kMaxBatchCommits = 1000;
+// A command that keeps losing races is told so.
+constexpr int kMaxDecisions = 20;
+// How long after an append of unknown outcome the same bytes are offered again (real time).
+constexpr absl::Duration kResendAfter = absl::Milliseconds(100);
+
+bool IsSchoolEvent(const domain::Commit& commit) { return commit.file.empty(); }
+
+}  // namespace
+
+int PartitionOf(std::string_view school) { return Sha256(school)[0] >> 4; }
+
+Machine::Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options)
+    : pack_(std::move(pack)), log_(log), clock_(clock), loop_(loop), service_(service), options_(std::move(options)), source_(log->source()) {
+  for (int i = 0; i < kPartitions; ++i) partitions_[static_cast<std::size_t>(i)].number = i;
+}
+
+Machine::~Machine() = default;
+
+LoopHooks Machine::hooks() {
+  return {.on_wake = [this] { return OnWake(); }};
+}
+
+absl::Status Machine::Start() {
+  for (Partition& partition : partitions_) {
+    const absl::StatusOr<StreamInfo> info = log_->Info(partition.number);
+    if (!info.ok()) return info.status();
+    partition.end_at_start = info->last_sequence;
+  }
+  for (Partition& partition : partitions_) {
+    auto subscription = log_->Follow(partition.number, partition.sequence + 1, [this](LogMessage message) {
+      loop_->Post([this, message = std::move(message)]() mutable { OnMessage(std::move(message)); });
+    });
+    if (!subscription.ok()) return subscription.status();
+    partition.subscription = *std::move(subscription);
+  }
+  loop_->Post([this] { NoticeCaughtUp(); });
+  return absl::OkStatus();
+}
+
+void Machine::NoticeCaughtUp() {
+  if (caught_up_) return;
+  for (const Partition& partition : partitions_) {
+    if (partition.sequence < partition.end_at_start) return;
+  }
+  caught_up_ = true;
+  service_->OnCaughtUp();
+  // What a restart left undone was not planned while the past was read; now it is.
+  for (auto& [id, file] : files_) PlanFile(file);
+}
+
+FileEntry* Machine::FindFile(const std::string& file) {
+  const auto it = files_.find(file);
+  return it == files_.end() ? nullptr : &it->second;
+}
+
+FileEntry& Machine::FileFor(const std::string& file, int partition) {
+  FileEntry& entry = files_[file];
+  entry.partition = partition;
+  return entry;
+}
+
+const domain::SchoolState* Machine::FindSchool(const std::string& school) const {
+  const auto it = schools_.find(school);
+  return it == schools_.end() ? nullptr : &it->second;
+}
+
+const domain::SchoolState& Machine::SchoolFor(const std::string& school) {
+  domain::SchoolState& state = schools_[school];
+  if (state.school.empty()) state.school = school;
+  return state;
+}
+
+std::uint64_t Machine::Lag(int partition) const {
+  const Partition& p = partitions_[static_cast<std::size_t>(partition)];
+  const std::uint64_t read = p.read;
+  return p.end_at_start > read ? p.end_at_start - read : 0;
+}
+
+// ------------------------------------------------------------------------------------------------ reading
+
+void Machine::OnMessage(LogMessage message) {
+  Partition& partition = partitions_[static_cast<std::size_t>(message.partition)];
+  partition.sequence = message.sequence;
+  partition.read = message.sequence;
+  const bool own_subject = message.source == source_;
+  if (own_subject) partition.own_last_sequence = message.sequence;
+
+  std::optional<InFlight> ours;
+  absl::StatusOr<DecodedBatch> batch = absl::DataLossError("unknown source");
+  std::string hash = BatchHash(message.body);
+  if (own_subject && partition.in_flight && partition.in_flight->hash == hash) {
+    batch = DecodeOwnBatch(message.body);
+    ours = std::move(partition.in_flight);
+    partition.in_flight.reset();
+    partition.outcome_unknown = false;
+    ++statistics_.own_batches;
+  } else {
+    const auto trusted = std::find_if(options_.trusted_sources.begin(), options_.trusted_sources.end(),
+                                      [&](const auto& source) { return source.first == message.source; });
+    if (trusted != options_.trusted_sources.end()) {
+      batch = DecodeBatch(message.body, message.partition, message.source, trusted->second);
+      if (batch.ok() && batch->previous_hash != partition.chain[message.source]) batch = absl::DataLossError("replayed or out of its chain");
+    }
+  }
+  if (!batch.ok()) {
+    ++statistics_.refused_messages;
+    log::Error("a message of the log was refused: forged, replayed or damaged",
+               {{"partition", message.partition}, {"sequence", message.sequence}, {"reason", batch.status()}});
+  } else {
+    ++statistics_.batches;
+    partition.chain[message.source] = std::move(hash);
+    for (std::size_t i = 0; i < batch->commits.size(); ++i) {
+      const Pending* waiting = ours && ours->commands[i].done ? &ours->commands[i] : nullptr;
+      FileEntry* file = ours ? ours->files[i] : nullptr;
+      ApplyCommit(partition, message.sequence, static_cast<std::uint32_t>(i), batch->commits[i], waiting, file);
+    }
+  }
+  if (!caught_up_) NoticeCaughtUp();
+  // Somebody else wrote on our subject, or an older batch of ours surfaced: what we have in flight will be refused, and is decided again.
+  if (own_subject && !ours && partition.in_flight && partition.in_flight->expected_last < message.sequence) {
+    GiveBack(partition);
+  }
+  partition.wants_batch = true;
+}
+
+void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uint32_t index, const std::string& bytes, const Pending* waiting,
+                          FileEntry* in_flight_file) {
+  if (in_flight_file != nullptr) in_flight_file->in_flight = false;
+  log::v1::Commit proto;
+  if (!proto.ParseFromString(bytes)) {
+    ++statistics_.refused_messages;
+    log::Error("a commit does not parse", {{"partition", partition.number}, {"sequence", sequence}});
+    return;
+  }
+  const domain::Commit commit = contract::FromProto(proto);
+  ++statistics_.commits;
+  partition.last_recorded = std::max(partition.last_recorded, commit.recorded_time);
+  const domain::CommitPosition position{sequence, index};
+  domain::Applied applied;
+  FileEntry* file = nullptr;
+  if (IsSchoolEvent(commit)) {
+    SchoolFor(commit.school);
+    domain::SchoolState& school = schools_[commit.school];
+    for (const domain::Event& event : commit.events) {
+      domain::ApplyToSchool(school, event);
+      if (const auto* set = std::get_if<domain::ClockSet>(&event.body); set != nullptr && options_.rehearsal_clock != nullptr && partition.number == 0) {
+        options_.rehearsal_clock->Set({.real = set->real_time, .domain = set->domain_time, .speed = set->speed});
+      }
+    }
+  } else {
+    file = &FileFor(commit.file, partition.number);
+    applied = domain::Apply(file->state, commit, {*pack_, SchoolFor(commit.school), position});
+    if (!applied.guard.ok()) ++statistics_.void_commits;
+  }
+  service_->OnCommit({partition.number, position, commit, bytes, applied, file, SchoolFor(commit.school)});
+  if (file != nullptr && caught_up_) PlanFile(*file);
+  if (waiting == nullptr) return;
+  if (applied.guard.ok()) {
+    waiting->done(Outcome{commit, applied, file, position, partition.number});
+  } else if (waiting->tries < kMaxDecisions) {
+    // Void where it landed: the state had moved. Decide again, and tell the caller what that says.
+    partition.commands[0].push_back(*waiting);
+  } else {
+    waiting->done(absl::AbortedError("the case keeps changing; try again"));
+  }
+}
+
+void Machine::Replan(FileEntry& file) {
+  PlanFile(file);
+  partitions_[static_cast<std::size_t>(file.partition)].wants_batch = true;
+}
+
+void Machine::PlanFile(FileEntry& file) {
+  if (!options_.signing_key || !caught_up_ || !file.state.current) return;
+  const Service::Plan plan = service_->PlanFor(file, SchoolFor(file.state.school), clock_->Now());
+  if (plan.due) {
+    if (!file.ready && !file.in_flight) {
+      Partition& partition = partitions_[static_cast<std::size_t>(file.partition)];
+      partition.ready[plan.priority].push_back(&file);
+      partition.wants_batch = true;
+      file.ready = true;
+    }
+    return;
+  }
+  if (plan.wake != absl::InfiniteFuture() && plan.wake != file.wake) {
+    file.wake = plan.wake;
+    wakes_.push({plan.wake, &file});
+  } else {
+    file.wake = plan.wake;
+  }
+}
+
+absl::Time Machine::OnWake() {
+  const absl::Time now = clock_->Now();
+  while (!wakes_.empty() && wakes_.top().at <= now) {
+    const Wake wake = wakes_.top();
+    wakes_.pop();
+    if (wake.file->wake != wake.at) continue;  // planned anew since
+    wake.file->wake = absl::InfiniteFuture();
+    PlanFile(*wake.file);
+  }
+  if (resend_at_ <= clock_->NowReal()) {
+    resend_at_ = absl::InfiniteFuture();
+    for (Partition& partition : partitions_) Resend(partition);
+  }
+  for (Partition& partition : partitions_) {
+    if (partition.wants_batch) FormBatch(partition);
+  }
+  absl::Time next = wakes_.empty() ? absl::InfiniteFuture() : wakes_.top().at;
+  if (resend_at_ != absl::InfiniteFuture()) {
+    next = std::min(next, clock_->Now() + (resend_at_ - clock_->NowReal()) * clock_->Speed());
+  }
+  return next;
+}
+
+// ------------------------------------------------------------------------------------------------ writing
+
+void Machine::Submit(int partition, int priority, Decide decide, Done done) {
+  loop_->Post([this, partition, priority, decide = std::move(decide), done = std::move(done)]() mutable {
+    SubmitHere(partition, priority, std::move(decide), std::move(done));
+  });
+}
+
+void Machine::SubmitHere(int partition, int priority, Decide decide, Done done) {
+  Partition& p = partitions_[static_cast<std::size_t>(partition)];
+  p.commands[priority].push_back({std::move(decide), std::move(done), 0});
+  p.wants_batch = true;
+}
+
+bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::string>& commits, std::size_t& bytes, Draft draft,
+                        Pending* pending) {
+  FileEntry* file = draft.file.empty() ? nullptr : &FileFor(draft.file, partition.number);
+  if (file != nullptr && file->in_flight) return false;
+  if (file == nullptr && std::find(batch.schools.begin(), batch.schools.end(), draft.school) != batch.schools.end()) return false;
+  domain::Commit commit;
+  commit.id = DeriveId('m', {source_, draft.school, draft.file, draft.cause});
+  commit.cause_id = std::move(draft.cause_id);
+  commit.source = source_;
+  commit.school = std::move(draft.school);
+  commit.file = std::move(draft.file);
+  commit.recorded_time = std::max(clock_->Now(), partition.last_recorded);
+  commit.actor = std::move(draft.actor);
+  commit.engine = domain::kEngineVersion;
+  commit.pack = pack_->digest;
+  commit.traceparent = std::move(draft.traceparent);
+  commit.clock_speed = clock_->Speed() == 1 ? 0 : clock_->Speed();
+  commit.request_hash = std::move(draft.request_hash);
+  commit.expected_version = draft.expected_version;
+  commit.events = std::move(draft.events);
+  if (file != nullptr) {
+    const domain::FoldContext context{*pack_, SchoolFor(commit.school), {}};
+    if (absl::Status guard = domain::Check(file->state, commit, context); !guard.ok()) {
+      if (pending != nullptr) pending->done(guard);
+      return true;
+    }
+    const std::string id = commit.id;
+    std::vector<domain::Event> alerts = domain::AlertsToRaise(file->state, commit, context, [&id](std::string_view purpose) {
+      return DeriveId('a', {id, purpose});
+    });
+    for (domain::Event& alert : alerts) commit.events.push_back(std::move(alert));
+  }
+  log::v1::Commit proto;
+  contract::ToProto(commit, &proto);
+  std::string serialized = proto.SerializeAsString();
+  if (serialized.size() > kMaxCommitBytes) {
+    if (pending != nullptr) pending->done(absl::InvalidArgumentError("too large for one commit"));
+    return true;
+  }
+  if (bytes + serialized.size() > kMaxBatchBytes || commits.size() >= kMaxBatchCommits) return false;
+  bytes += serialized.size();
+  commits.push_back(std::move(serialized));
+  batch.files.push_back(file);
+  batch.schools.push_back(file == nullptr ? commit.school : "");
+  if (pending != nullptr) {
+    ++pending->tries;
+    batch.commands.push_back(std::move(*pending));
+  } else {
+    batch.commands.emplace_back();
+  }
+  if (file != nullptr) file->in_flight = true;
+  return true;
+}
+
+void Machine::FormBatch(Partition& partition) {
+  partition.wants_batch = false;
+  if (partition.in_flight || !options_.signing_key || !caught_up_) return;
+  InFlight batch;
+  std::vector<std::string> commits;
+  std::size_t bytes = 0;
+
+  // Both queues by priority; at equal priority people's commands go first.
+  const auto top = [](const auto& queues) { return queues.empty() ? INT32_MIN : queues.begin()->first; };
+  std::vector<std::pair<int, Pending>> put_back_commands;
+  std::vector<std::pair<int, FileEntry*>> put_back_ready;
+  bool full = false;
+  while (!full && (!partition.commands.empty() || !partition.ready.empty())) {
+    if (top(partition.commands) >= top(partition.ready) && !partition.commands.empty()) {
+      const auto it = partition.commands.begin();
+      const int priority = it->first;
+      Pending pending = std::move(it->second.front());
+      it->second.pop_front();
+      if (it->second.empty()) partition.commands.erase(it);
+      absl::StatusOr<Draft> draft = pending.decide();
+      if (!draft.ok()) {
+        pending.done(draft.status());
+        continue;
+      }
+      if (draft->events.empty()) continue;
+      if (!AddCommit(partition, batch, commits, bytes, *std::move(draft), &pending)) {
+        full = commits.size() >= kMaxBatchCommits || bytes > kMaxBatchBytes - kMaxCommitBytes;
+        put_back_commands.emplace_back(priority, std::move(pending));
+      }
+    } else {
+      const auto it = partition.ready.begin();
+      const int priority = it->first;
+      FileEntry* file = it->second.front();
+      it->second.pop_front();
+      if (it->second.empty()) partition.ready.erase(it);
+      if (file->in_flight) {
+        file->ready = false;  // planned again when its commit has been read back
+        continue;
+      }
+      Service::Plan plan = service_->PlanFor(*file, SchoolFor(file->state.school), clock_->Now());
+      if (!plan.due) {
+        file->ready = false;
+        PlanFile(*file);
+        continue;
+      }
+      if (AddCommit(partition, batch, commits, bytes, *std::move(plan.due), nullptr)) {
+        file->ready = false;
+      } else {
+        full = commits.size() >= kMaxBatchCommits || bytes > kMaxBatchBytes - kMaxCommitBytes;
+        put_back_ready.emplace_back(priority, file);
+      }
+    }
+  }
+  for (auto it = put_back_commands.rbegin(); it != put_back_commands.rend(); ++it) {
+    partition.commands[it->first].push_front(std::move(it->second));
+  }
+  for (auto it = put_back_ready.rbegin(); it != put_back_ready.rend(); ++it) partition.ready[it->first].push_front(it->second);
+  if (commits.empty()) return;
+  batch.expected_last = partition.own_last_sequence;
+  batch.message = EncodeBatch(partition.number, source_, partition.chain[source_], std::move(commits), *options_.signing_key);
+  batch.hash = BatchHash(batch.message);
+  partition.in_flight = std::move(batch);
+  Append(partition);
+}
+
+void Machine::Append(Partition& partition) {
+  const InFlight& batch = *partition.in_flight;
+  log_->Append(partition.number, batch.expected_last, batch.message,
+               [this, number = partition.number, hash = batch.hash](AppendOutcome outcome) {
+                 // Success needs no hop: reading back tells it.
+                 if (outcome.status.ok()) return;
+                 loop_->Post([this, number, hash, outcome = std::move(outcome)]() mutable { OnOutcome(number, hash, std::move(outcome)); });
+               });
+}
+
+void Machine::OnOutcome(int number, const std::string& hash, AppendOutcome outcome) {
+  Partition& partition = partitions_[static_cast<std::size_t>(number)];
+  if (!partition.in_flight || partition.in_flight->hash != hash) return;  // read back meanwhile
+  // Refused for its sequence: another message stands on our subject, perhaps this very one from an attempt whose answer was lost. Reading on
+  // tells; OnMessage gives the commands back if it is another. Unknown: the same bytes are offered again, and can be stored only once.
+  ++statistics_.conflicts;
+  partition.outcome_unknown = true;
+  if (!absl::IsAborted(outcome.status) && !absl::IsUnavailable(outcome.status)) {
+    log::Error("an append was refused", {{"partition", number}, {"reason", outcome.status}});
+  }
+  resend_at_ = std::min(resend_at_, clock_->NowReal() + kResendAfter);
+}
+
+void Machine::Resend(Partition& partition) {
+  if (!partition.in_flight || !partition.outcome_unknown) return;
+  if (!log_->connected()) {
+    resend_at_ = std::min(resend_at_, clock_->NowReal() + kResendAfter);
+    return;
+  }
+  partition.outcome_unknown = false;
+  Append(partition);
+}
+
+void Machine::GiveBack(Partition& partition) {
+  InFlight batch = *std::move(partition.in_flight);
+  partition.in_flight.reset();
+  partition.outcome_unknown = false;
+  ++statistics_.conflicts;
+  for (std::size_t i = 0; i < batch.commands.size(); ++i) {
+    if (batch.files[i] != nullptr) batch.files[i]->in_flight = false;
+    if (batch.commands[i].done) {
+      partition.commands[0].push_back(std::move(batch.commands[i]));
+    } else if (batch.files[i] != nullptr) {
+      PlanFile(*batch.files[i]);
+    }
+  }
+  partition.wants_batch = true;
+}
+
+}  // namespace vigil

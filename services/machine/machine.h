@@ -1,0 +1,228 @@
+// Drives a service from the log: follows every partition, folds commits into files and schools, carries out what the service says should
+// happen, and appends its commits, one message in flight a partition (group commit).
+//
+// The way of a commit: Draft (a command's decision, or a plan's) -> gathered while a message is in flight -> decided against the newest state,
+// severe first, one a file -> signed batch, appended with the last sequence of our subject that we have read -> read back -> applied. Only
+// then is a caller answered and only then is an effect carried out. A commit that is void where it landed is decided again.
+//
+// Everything but the constructor, Submit and the accessors marked so runs on the loop's thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "domain/file.h"
+#include "domain/pack/pack.h"
+#include "machine/batch_codec.h"
+#include "machine/loop.h"
+#include "platform/clock/clock.h"
+#include "platform/crypto/sign.h"
+#include "platform/log/log.h"
+
+namespace vigil {
+
+// Partition of a school: the first four bits of the SHA-256 of its id. Never changes.
+int PartitionOf(std::string_view school);
+
+struct FileEntry {
+  domain::FileState state;
+  int partition = 0;
+  // Internal to the machine: when the plan asked to be looked at, whether it waits to be carried out, whether a commit of ours is on its way.
+  absl::Time wake = absl::InfiniteFuture();
+  bool ready = false;
+  bool in_flight = false;
+};
+
+// One commit in the making.
+struct Draft {
+  // What makes the commit's id, with the source: same cause, same id.
+  std::string cause;
+  std::string cause_id;
+  std::string school;
+  std::string file;  // empty: concerns the school
+  domain::Actor actor;
+  std::vector<domain::Event> events;
+  std::string request_hash;
+  std::uint64_t expected_version = 0;
+  std::string traceparent;
+};
+
+struct AppliedCommit {
+  int partition;
+  domain::CommitPosition position;
+  const domain::Commit& commit;
+  const std::string& bytes;
+  const domain::Applied& applied;
+  // Null for commits that concern the school.
+  FileEntry* file;
+  const domain::SchoolState& school;
+};
+
+// What a service adds to the common fold.
+class Service {
+ public:
+  struct Plan {
+    // What should happen now; nullopt: nothing.
+    std::optional<Draft> due;
+    // When to look again if nothing is committed meanwhile.
+    absl::Time wake = absl::InfiniteFuture();
+    // Higher goes first in a batch.
+    int priority = 0;
+  };
+
+  virtual ~Service() = default;
+  // After each commit, void ones included, in log order.
+  virtual void OnCommit(const AppliedCommit&) {}
+  // What should happen for a file; pure but for the service's own side tables. Asked after each commit on the file, at `wake`, and when a
+  // batch is formed. A service that only follows keeps this.
+  virtual Plan PlanFor(const FileEntry&, const domain::SchoolState&, absl::Time /*now*/) { return {}; }
+  // Once, when every partition has been read to the end that it had at the start.
+  virtual void OnCaughtUp() {}
+};
+
+struct MachineOptions {
+  std::string installation;
+  // The key of this service's batches; null: it writes nothing.
+  std::optional<SigningKey> signing_key;
+  std::vector<std::pair<std::string, VerifyKey>> trusted_sources;
+  // Set in a rehearsal: follows clock_set events.
+  RehearsalClock* rehearsal_clock = nullptr;
+};
+
+struct MachineStatistics {
+  std::atomic<std::uint64_t> commits{0};
+  std::atomic<std::uint64_t> batches{0};
+  std::atomic<std::uint64_t> own_batches{0};
+  std::atomic<std::uint64_t> void_commits{0};
+  std::atomic<std::uint64_t> refused_messages{0};  // forged, replayed, malformed
+  std::atomic<std::uint64_t> conflicts{0};
+};
+
+class Machine {
+ public:
+  // What a caller gets: the commit as applied, with the file right after it.
+  struct Outcome {
+    const domain::Commit& commit;
+    const domain::Applied& applied;
+    FileEntry* file;
+    domain::CommitPosition position;
+    int partition;
+  };
+  using Done = std::function<void(absl::StatusOr<Outcome>)>;
+  // Decides against the newest state; on the loop's thread. May be called again. An empty draft (no events) means nothing to do.
+  using Decide = std::function<absl::StatusOr<Draft>()>;
+
+  // Pack, log, clock, loop and service outlive it.
+  Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options);
+  ~Machine();
+
+  // Follows every partition from the start (or after a restored snapshot). Unavailable: the broker does not answer.
+  absl::Status Start();
+  LoopHooks hooks();
+
+  // Thread-safe: decides and appends; `done` runs on the loop's thread, once.
+  void Submit(int partition, int priority, Decide decide, Done done);
+  // On the loop's thread: the same without a hop.
+  void SubmitHere(int partition, int priority, Decide decide, Done done);
+
+  // On the loop's thread.
+  FileEntry* FindFile(const std::string& file);
+  FileEntry& FileFor(const std::string& file, int partition);
+  const domain::SchoolState* FindSchool(const std::string& school) const;
+  const domain::SchoolState& SchoolFor(const std::string& school);
+  const std::unordered_map<std::string, FileEntry>& files() const { return files_; }
+  const std::unordered_map<std::string, domain::SchoolState>& schools() const { return schools_; }
+  // Asks the plan of a file again (a side table changed).
+  void Replan(FileEntry& file);
+  absl::Time Now() const { return clock_->Now(); }
+
+  // Thread-safe.
+  bool caught_up() const { return caught_up_; }
+  bool connected() const { return log_->connected(); }
+  // How many messages of a partition are known to be unread.
+  std::uint64_t Lag(int partition) const;
+  const domain::Pack& pack() const { return *pack_; }
+  Clock* clock() const { return clock_; }
+  Loop* loop() const { return loop_; }
+  MachineStatistics& statistics() { return statistics_; }
+
+ private:
+  struct Pending {
+    Decide decide;
+    Done done;
+    int tries = 0;
+  };
+  struct InFlight {
+    std::string message;
+    std::string hash;
+    std::uint64_t expected_last = 0;
+    // Per commit: the command that waits for it (empty done for plans) and its file.
+    std::vector<Pending> commands;
+    std::vector<FileEntry*> files;
+    std::vector<std::string> schools;
+  };
+  struct Partition {
+    int number = 0;
+    std::unique_ptr<Subscription> subscription;
+    std::uint64_t sequence = 0;
+    std::uint64_t end_at_start = 0;
+    absl::Time last_recorded = absl::InfinitePast();
+    std::uint64_t own_last_sequence = 0;
+    std::map<std::string, std::string, std::less<>> chain;
+    std::optional<InFlight> in_flight;
+    bool outcome_unknown = false;
+    // By priority, highest first.
+    std::map<int, std::deque<Pending>, std::greater<>> commands;
+    std::map<int, std::deque<FileEntry*>, std::greater<>> ready;
+    // A batch is formed after the tasks at hand, so that what is ready together goes together.
+    bool wants_batch = false;
+    std::atomic<std::uint64_t> read{0};
+  };
+  struct Wake {
+    absl::Time at;
+    FileEntry* file;
+    bool operator>(const Wake& other) const { return at > other.at; }
+  };
+
+  void OnMessage(LogMessage message);
+  void OnOutcome(int partition, const std::string& hash, AppendOutcome outcome);
+  void ApplyCommit(Partition& partition, std::uint64_t sequence, std::uint32_t index, const std::string& bytes, const Pending* waiting,
+                   FileEntry* in_flight_file);
+  void PlanFile(FileEntry& file);
+  void FormBatch(Partition& partition);
+  void Append(Partition& partition);
+  void GiveBack(Partition& partition);
+  void Resend(Partition& partition);
+  bool AddCommit(Partition& partition, InFlight& batch, std::vector<std::string>& commits, std::size_t& bytes, Draft draft, Pending* pending);
+  absl::Time OnWake();
+  void NoticeCaughtUp();
+
+  std::shared_ptr<const domain::Pack> pack_;
+  Log* const log_;
+  Clock* const clock_;
+  Loop* const loop_;
+  Service* const service_;
+  MachineOptions options_;
+  std::string source_;
+  std::array<Partition, kPartitions> partitions_;
+  std::unordered_map<std::string, FileEntry> files_;
+  std::unordered_map<std::string, domain::SchoolState> schools_;
+  std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
+  std::atomic<bool> caught_up_{false};
+  absl::Time resend_at_ = absl::InfiniteFuture();
+  MachineStatistics statistics_;
+};
+
+}  // namespace vigil
