@@ -71,7 +71,8 @@ class FakeBroker::State {
 
   bool Up(const Handle& handle) const { return running && !cut.contains(handle.source); }
 
-  absl::Time Due(Lane& lane) {
+  absl::Time Due(Lane& lane, const Handle& handle) {
+    if (handle.gone) return lane.last_due;  // runs at once; what the simulation drew from may be gone too
     // A lane keeps its order whatever the latencies drawn.
     lane.last_due = std::max(lane.last_due, now() + (latency ? latency() : absl::ZeroDuration()));
     return lane.last_due;
@@ -88,7 +89,7 @@ class FakeBroker::State {
   }
 
   void TellConnection(const std::shared_ptr<Handle>& handle) {
-    handle->answers.things.push_back({Due(handle->answers), [this, handle] {
+    handle->answers.things.push_back({Due(handle->answers, *handle), [this, handle] {
                                         std::function<void(bool)> listener;
                                         bool up = false;
                                         {
@@ -108,7 +109,7 @@ class FakeBroker::State {
     if (found == pending_.end()) return;
     Handle& handle = *found->second.handle;
     found->second.outcome = std::move(outcome);
-    handle.answers.things.push_back({Due(handle.answers), [this, token] {
+    handle.answers.things.push_back({Due(handle.answers, handle), [this, token] {
                                        std::unique_lock lock(mutex);
                                        auto pending = pending_.extract(token);
                                        lock.unlock();
@@ -125,7 +126,7 @@ class FakeBroker::State {
       return Finish(token, {absl::InvalidArgumentError("no such partition, or a body that is too large"), 0});
     }
     if (!Up(*handle) || handle->gone) return Finish(token, {absl::UnavailableError("not connected"), 0});
-    const absl::Time due = Due(handle->requests);
+    const absl::Time due = Due(handle->requests, *handle);
     handle->requests.things.push_back({due, [this, handle, token, partition, expected, moved = std::move(body)]() mutable {
                                          std::lock_guard inner(mutex);
                                          Carry(handle, token, partition, expected, std::move(moved));
