@@ -99,6 +99,18 @@ absl::Status MessagePlans::Add(const pb::Descriptor* descriptor) {
     plan.by_name.emplace(field->name, plan.fields.size());
     plan.fields.push_back(*std::move(field));
   }
+  const auto outside_body = [&](const char* name, FieldPlan::Kind kind) -> const pb::FieldDescriptor* {
+    const int found = plan.Find(name);
+    if (found < 0) return nullptr;
+    const FieldPlan& field = plan.fields[static_cast<size_t>(found)];
+    return field.not_in_body && field.kind == kind && !field.field->is_repeated() ? field.field : nullptr;
+  };
+  plan.raw_body = outside_body("content", FieldPlan::Kind::kBytes);
+  plan.raw_body_type = outside_body("content_type", FieldPlan::Kind::kString);
+  if (plan.fields.size() == 1 && plan.fields[0].name == "text" && plan.fields[0].kind == FieldPlan::Kind::kString &&
+      !plan.fields[0].field->is_repeated()) {
+    plan.plain_text = plan.fields[0].field;
+  }
   return absl::OkStatus();
 }
 

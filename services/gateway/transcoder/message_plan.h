@@ -73,6 +73,12 @@ struct MessagePlan {
   const google::protobuf::Descriptor* descriptor = nullptr;
   std::vector<FieldPlan> fields;  // In declaration order.
   absl::flat_hash_map<std::string, size_t> by_name;
+  // A request with a bytes field `content` that is not in the (JSON) body takes the HTTP body itself there, of whatever
+  // media type; that type goes into its string field `content_type`, if it has one.
+  const google::protobuf::FieldDescriptor* raw_body = nullptr;
+  const google::protobuf::FieldDescriptor* raw_body_type = nullptr;
+  // A response that is nothing but a string `text` is answered as that text, not as JSON.
+  const google::protobuf::FieldDescriptor* plain_text = nullptr;
 
   // -1 if there is none.
   int Find(std::string_view name) const;

@@ -116,11 +116,18 @@ class Document {
                             {"in", "header"},
                             {"description", "The etag that was read; 409 if it is stale"},
                             {"schema", text}});
-      operation["requestBody"] = {{"content", {{"application/json", {{"schema", RequestSchema(route, request)}}}}}};
+      const char* media_type = request.raw_body != nullptr ? "*/*" : "application/json";
+      Json schema = request.raw_body != nullptr ? Json::object() : RequestSchema(route, request);
+      operation["requestBody"]["content"][media_type]["schema"] = std::move(schema);
     }
     if (!parameters.empty()) operation["parameters"] = std::move(parameters);
     Json answer = {{"description", "Done"}};
-    answer["content"]["application/json"]["schema"] = Reference(*plans_.Find(route.method->output_type()));
+    const MessagePlan& response = *plans_.Find(route.method->output_type());
+    if (response.plain_text != nullptr) {
+      answer["content"]["text/plain"]["schema"] = {{"type", "string"}};
+    } else {
+      answer["content"]["application/json"]["schema"] = Reference(response);
+    }
     operation["responses"][std::to_string(route.success_status)] = std::move(answer);
     operation["responses"]["default"] = {{"$ref", "#/components/responses/Problem"}};
     if (!route.permission.empty()) operation["x-permission"] = route.permission;
@@ -252,10 +259,15 @@ class Document {
 }  // namespace
 
 absl::StatusOr<std::string> OpenApiJson(const RouteTable& table, const MessagePlans& plans,
-                                        std::string_view descriptor_set, std::string_view version) {
+                                        std::string_view descriptor_set, std::string_view version,
+                                        std::string_view other_paths) {
   Comments comments;
   if (absl::Status status = comments.Load(descriptor_set); !status.ok()) return status;
-  return Document(plans, comments).Build(table, version).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const Json others = Json::parse(other_paths, nullptr, /*allow_exceptions=*/false);
+  if (!others.is_object()) return absl::InvalidArgumentError("the other paths are no JSON object");
+  Json document = Document(plans, comments).Build(table, version);
+  document["paths"].update(others);
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace vigil

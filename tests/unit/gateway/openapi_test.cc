@@ -104,6 +104,22 @@ TEST_F(OpenApiTest, ASuccessHasItsStatusAndEveryErrorIsAProblem) {
   EXPECT_EQ(responses["default"]["$ref"], "#/components/responses/Problem");
 }
 
+TEST_F(OpenApiTest, AnAnswerThatIsOneTextIsPlain) {
+  const json& answer = document_["paths"]["/api/v1/pages/{book}/{page}"]["get"]["responses"]["200"];
+  EXPECT_EQ(answer["content"], json::parse(R"({"text/plain":{"schema":{"type":"string"}}})"));
+}
+
+TEST_F(OpenApiTest, ABodyThatIsTakenAsItIsMayBeOfAnyType) {
+  EXPECT_TRUE(document_["paths"]["/api/v1/books/{book}/scans"]["post"]["requestBody"]["content"].contains("*/*"));
+}
+
+TEST_F(OpenApiTest, OtherPathsStandBesideTheMethods) {
+  const auto text = OpenApiJson(table_, transcoder_.plans(), "", "1", R"({"/healthz":{"get":{}}})");
+  ASSERT_TRUE(text.ok());
+  EXPECT_TRUE(json::parse(*text)["paths"].contains("/healthz"));
+  EXPECT_FALSE(OpenApiJson(table_, transcoder_.plans(), "", "1", "[").ok());
+}
+
 TEST_F(OpenApiTest, WithoutADescriptorSetThereAreSummariesOnly) {
   const auto text = OpenApiJson(table_, transcoder_.plans(), "", "1");
   ASSERT_TRUE(text.ok());
