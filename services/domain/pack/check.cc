@@ -144,6 +144,18 @@ void CheckEveryClockStarts(const Draft& draft, Problems& problems) {
   }
 }
 
+void CheckEveryLadderIsRaised(const Draft& draft, Problems& problems) {
+  std::set<std::string> raised;
+  for (const LevelRow& level : draft.pack.levels) raised.insert(level.ladder);
+  for (const auto& [id, clock] : draft.pack.clocks) {
+    raised.insert({clock.warn_ladder, clock.review_ladder, clock.expiry_ladder});
+  }
+  for (const auto& [id, ladder] : draft.pack.ladders) {
+    if (!ladder.raised_on.empty() || raised.count(id) != 0) continue;
+    problems.Add(RowPlace(draft, Kind::kLadder, id), absl::StrCat("ladder ", id, ": no level, clock or fact raises it"));
+  }
+}
+
 void CheckRoles(const Draft& draft, Problems& problems) {
   for (const auto& [id, role] : draft.pack.roles) {
     if (!role.staff) continue;
@@ -275,6 +287,7 @@ void CheckWhole(const Draft& draft, Problems& problems) {
   CheckSevereLadders(draft, problems);
   CheckCycles(draft, problems);
   CheckEveryClockStarts(draft, problems);
+  CheckEveryLadderIsRaised(draft, problems);
   CheckRoles(draft, problems);
   CheckTexts(draft, problems);
 }

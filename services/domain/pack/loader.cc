@@ -24,7 +24,9 @@ constexpr int kDigestDigits = 12;
 // The people of a case, as ladders name them.
 constexpr std::array<std::string_view, 5> kCaseTargets{"case.author", "case.holders", "case.next_holders", "case.taker", "case.guardians"};
 constexpr std::string_view kOnCall = "on_call.";
+// Of a shift: any adult at all; an adult of the school who is not there as a guard.
 constexpr std::string_view kAnyAdult = "any_adult";
+constexpr std::string_view kSchoolAdult = "school_adult";
 
 // What the argument of a fact can be; facts not named here take none.
 std::optional<Kind> ArgumentKind(Fact fact) {
@@ -40,6 +42,8 @@ std::optional<Kind> ArgumentKind(Fact fact) {
 std::vector<std::string_view> ArgumentWords(Fact fact) {
   switch (fact) {
     case Fact::kDepartureDecided: return {"hospital", "left", "taken_away", "not_found"};
+    // Why nobody has the child in sight: somebody said so, or the child went off without a named escort.
+    case Fact::kGapOpened: return {"not_in_sight", "departure"};
     case Fact::kHoldPlaced:
     case Fact::kHoldDecided: return {"guardians", "visit"};
     default: return {};
@@ -208,7 +212,8 @@ void Loader::ReadOneRow(const Value& value, const std::string& id, std::string_v
   const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
-  if (!plain || id.empty() || id.size() > 64) map.Wrong("an id is of letters, digits, _ and -, at most 64");
+  constexpr std::size_t kMaxIdBytes = 64;
+  if (!plain || id.empty() || id.size() > kMaxIdBytes) map.Wrong("an id is of letters, digits, _ and -, at most 64");
   (this->*read)(map, id);
   map.Finish();
 }
@@ -454,16 +459,9 @@ void Loader::ReadDue(MapReader& map, ClockRow& clock) {
   clock.due_after_night = map.Span("due_after_night");
   if (const auto value = map.Take("due_at")) {
     due = true;
-    // "next_day 08:30": the day after the start.
-    std::string text = value->node.IsScalar() ? value->node.Scalar() : "";
-    constexpr std::string_view kNextDay = "next_day ";
-    const bool next_day = absl::StartsWith(text, std::string(kNextDay));
-    if (next_day) text = text.substr(kNextDay.size());
-    if (const auto time = ParseTimeOfDay(text)) {
-      clock.due_at = *time + (next_day ? absl::Hours(24) : absl::ZeroDuration());
-    } else {
-      map.Wrong(value->place, absl::StrCat("due_at: '", text, "' is no time of day; write \"18:00\" or \"next_day 08:30\""));
-    }
+    const std::string text = value->node.IsScalar() ? value->node.Scalar() : "";
+    clock.due_at = ParseTimeOfDay(text);
+    if (!clock.due_at) map.Wrong(value->place, absl::StrCat("due_at: '", text, "' is no time of day; write it as in \"18:00\""));
   }
   if (!due) map.Wrong("'due_after' or 'due_at' is missing; a clock that is never due says `due_after: never`");
   clock.before_dismissal = map.Bool("before_dismissal");
@@ -591,6 +589,7 @@ void Loader::ReadLadder(MapReader& map, const std::string& id) {
   if (texts && row.sms_text.empty()) map.Wrong("sends an SMS and has no 'sms_text'");
   if (row.bridges && !row.takeable) map.Wrong("bridges whoever takes it, and nobody can take it");
   row.priority = map.Int("priority", 0, 0, 1000);
+  row.raised_on = ReadFacts(map, "raised_on");
   row.closed_by = ReadFacts(map, "closed_by");
   if (Enter(Kind::kLadder, map, id)) draft_.pack.ladders.emplace(id, std::move(row));
 }
@@ -605,10 +604,8 @@ std::vector<CustodyRow::Cover> Loader::ReadCover(MapReader& map, std::string_vie
     for (const auto& [role, count] : reader.entries()) {
       CustodyRow::Cover part;
       part.count = reader.Int(role, 1, 1, 10);
-      if (role != kAnyAdult) {
-        part.role = role;
-        Refer(Kind::kRole, role, count.place, what);
-      }
+      if (role != kAnyAdult) part.role = role;
+      if (role != kAnyAdult && role != kSchoolAdult) Refer(Kind::kRole, role, count.place, what);
       cover.push_back(part);
     }
   }
