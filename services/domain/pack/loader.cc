@@ -445,7 +445,8 @@ void Loader::ReadDue(MapReader& map, ClockRow& clock) {
       if (days.Need("school_days")) clock.due_school_days = days.Int("school_days", 1, 1, 400);
       days.Finish();
     } else if (!value->node.IsScalar() || value->node.Scalar() != "never") {
-      clock.due_after = ReadSpan(*value, what, *problems_);
+      // Unreadable: as good as any, so that one mistake is not reported as several.
+      clock.due_after = ReadSpan(*value, what, *problems_).value_or(absl::InfiniteDuration());
     }
   }
   if (const auto value = map.Take("due_after_level")) {
