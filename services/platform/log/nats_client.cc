@@ -89,6 +89,16 @@ std::optional<Place> ParsePlace(std::string_view reply) {
                ParseNumber(tokens[8 + shift])};
 }
 
+// Whether this thread is inside a callback of some client. One thread delivers for all of them, so that waiting there for an answer would
+// be waiting for oneself.
+thread_local int callback_depth = 0;
+
+class InsideCallback {
+ public:
+  InsideCallback() { ++callback_depth; }
+  ~InsideCallback() { --callback_depth; }
+};
+
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
@@ -181,7 +191,8 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
       listener_ = nullptr;
     }
     FailAllRequests("the connection is closed");
-    RunFailures();
+    while (RunFailures()) {  // an outcome may ask for more, which fails too
+    }
   }
 
   void Request(const std::string& subject, const Headers& headers, std::string_view body, std::function<void(Reply)> done) {
@@ -243,6 +254,7 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     std::lock_guard callbacks(callbacks_);
     listener_ = std::move(listener);
     told_ = connected_;
+    const InsideCallback inside;
     if (listener_) listener_(told_);
   }
 
@@ -439,6 +451,7 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     const bool now = connected_;
     if (listener_ && told_ != now) {
       told_ = now;
+      const InsideCallback inside;
       listener_(now);
     }
   }
@@ -474,7 +487,8 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     wake_ = true;
   }
 
-  void RunFailures() {
+  // Whether there were any.
+  bool RunFailures() {
     std::vector<std::pair<std::function<void(Reply)>, absl::Status>> failures;
     {
       std::lock_guard lock(mutex_);
@@ -482,14 +496,17 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     }
     for (auto& [done, status] : failures) {
       std::lock_guard callbacks(callbacks_);
+      const InsideCallback inside;
       done(std::move(status));
     }
+    return !failures.empty();
   }
 
   void OnAnswer(natsMsg* message) {
     const std::string_view subject = natsMsg_GetSubject(message);
     const std::uint64_t token = ParseNumber(subject.substr(subject.rfind('.') + 1));
     std::lock_guard callbacks(callbacks_);
+    if (gone_) return;
     std::function<void(Reply)> done;
     {
       std::lock_guard lock(mutex_);
@@ -512,6 +529,7 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     const auto* context = static_cast<DeliveryContext*>(closure);
     const std::shared_ptr<Impl> impl = context->impl.lock();
     if (!impl) return;
+    const InsideCallback inside;
     if (context->follower) {
       impl->OnDelivery(connection, *context->follower, context->generation, raw);
     } else {
@@ -777,6 +795,7 @@ void NatsClient::Request(const std::string& subject, const Headers& headers, std
 }
 
 NatsClient::Reply NatsClient::Call(const std::string& subject, std::string_view body, const Headers& headers) {
+  if (callback_depth > 0) return absl::FailedPreconditionError("a callback may not wait for an answer");
   std::mutex mutex;
   std::condition_variable arrived;
   std::optional<Reply> answer;

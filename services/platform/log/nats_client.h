@@ -72,7 +72,7 @@ class NatsClient {
   // `done` runs exactly once, on a library thread, never inside Request. Fails at once while disconnected: nothing waits in a buffer.
   void Request(const std::string& subject, const Headers& headers, std::string_view body, std::function<void(Reply)> done);
 
-  // The same, waiting. Not from a callback.
+  // The same, waiting. Not from a callback of any client (FailedPrecondition).
   Reply Call(const std::string& subject, std::string_view body, const Headers& headers = {});
 
   std::unique_ptr<Subscription> Follow(FollowSpec spec);
