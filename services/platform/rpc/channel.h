@@ -31,6 +31,9 @@ struct ChannelOptions {
 
 // It connects when first used and again whenever needed; a call while it is not connected fails at once with Unavailable (unless it asks to
 // wait). Errors as ReadTls.
+//
+// The last reference to the channel, and those in ClientContexts count, must not be dropped on one of gRPC's threads (in a callback): gRPC 1.51
+// then joins that thread from itself and aborts. Keep one where the process stops it, after its calls have ended. GenericCaller sees to its own.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions& options);
 
 // Asks grpc.health.v1.Health: true if `component` ("" for the whole) serves. NotFound: no such component. Blocks up to `deadline`.

@@ -45,12 +45,34 @@ absl::StatusOr<std::string> ToString(grpc::ByteBuffer& buffer) {
 
 }  // namespace
 
+// The calls of one caller. Its destructor must see the last of them, contexts included, which hold the channel: gRPC ends in an abort when the
+// last reference to a channel is dropped on one of its own threads.
 class GenericCaller::Impl {
  public:
   explicit Impl(std::shared_ptr<grpc::Channel> channel) : stub(std::move(channel)) {}
 
-  // What is common to a call and a stream: known here while it runs, so that it can be cancelled and waited for.
-  struct Running {
+  // A base, so that it ends after the context.
+  class Counted {
+   public:
+    explicit Counted(Impl& impl) : impl_(impl) {
+      std::lock_guard lock(impl_.mutex_);
+      ++impl_.alive_;
+    }
+    ~Counted() {
+      std::lock_guard lock(impl_.mutex_);
+      // Under the lock: once it is released, impl_ may be gone.
+      if (--impl_.alive_ == 0) impl_.none_.notify_all();
+    }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+   private:
+    Impl& impl_;
+  };
+
+  // What is common to a call and a stream.
+  struct Running : Counted {
+    using Counted::Counted;
     grpc::ClientContext context;
     std::string path;
     grpc::ByteBuffer request;
@@ -62,24 +84,13 @@ class GenericCaller::Impl {
     return last_id_;
   }
 
+  // The caller still holds what is removed, or it would end under the lock that it needs.
   void Remove(std::uint64_t id) {
     std::lock_guard lock(mutex_);
     running_.erase(id);
-    if (running_.empty()) none_.notify_all();
   }
 
   // gRPC may end a cancelled call in the cancelling thread, so no lock is held meanwhile.
-  void CancelOne(std::uint64_t id) {
-    std::shared_ptr<Running> running;
-    {
-      std::lock_guard lock(mutex_);
-      const auto found = running_.find(id);
-      if (found == running_.end()) return;
-      running = found->second;
-    }
-    running->context.TryCancel();
-  }
-
   void CancelAllAndWait() {
     std::vector<std::shared_ptr<Running>> all;
     {
@@ -87,8 +98,9 @@ class GenericCaller::Impl {
       for (const auto& [id, running] : running_) all.push_back(running);
     }
     for (const auto& running : all) running->context.TryCancel();
+    all.clear();
     std::unique_lock lock(mutex_);
-    none_.wait(lock, [this] { return running_.empty(); });
+    none_.wait(lock, [this] { return alive_ == 0; });
   }
 
   grpc::GenericStub stub;
@@ -96,6 +108,7 @@ class GenericCaller::Impl {
  private:
   std::mutex mutex_;
   std::condition_variable none_;
+  int alive_ = 0;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, std::shared_ptr<Running>> running_;
 };
@@ -112,23 +125,24 @@ void Prepare(Running& running, std::string_view path, std::string_view request, 
 
 }  // namespace
 
-GenericCaller::GenericCaller(std::shared_ptr<grpc::Channel> channel) : impl_(std::make_shared<Impl>(std::move(channel))) {}
+GenericCaller::GenericCaller(std::shared_ptr<grpc::Channel> channel) : impl_(std::make_unique<Impl>(std::move(channel))) {}
 GenericCaller::~GenericCaller() { impl_->CancelAllAndWait(); }
 
 void GenericCaller::Call(std::string_view method_path, std::string_view request, const MetadataList& metadata, absl::Duration deadline,
                          Callback callback) {
   if (absl::Status wrong = CheckCall(method_path, metadata); !wrong.ok()) return callback(std::move(wrong));
   struct UnaryCall : Impl::Running {
+    using Impl::Running::Running;
     grpc::ByteBuffer response;
     Callback callback;
   };
-  auto call = std::make_shared<UnaryCall>();
+  auto call = std::make_shared<UnaryCall>(*impl_);
   Prepare(*call, method_path, request, metadata);
   call->callback = std::move(callback);
   if (deadline < absl::InfiniteDuration()) call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   const std::uint64_t id = impl_->Add(call);
   impl_->stub.UnaryCall(&call->context, call->path, grpc::StubOptions(), &call->request, &call->response,
-                        [impl = impl_, call, id](const grpc::Status& status) {
+                        [impl = impl_.get(), call, id](const grpc::Status& status) {
                           if (status.ok()) {
                             call->callback(ToString(call->response));
                           } else {
@@ -148,10 +162,10 @@ GenericCaller::Cancel GenericCaller::Stream(std::string_view method_path, std::s
   // gRPC's generic stub knows only streams in both directions; on the wire this is the same.
   class StreamingCall final : public Impl::Running, public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
    public:
-    StreamingCall(OnMessage on_message, OnEnd on_end) : on_message_(std::move(on_message)), on_end_(std::move(on_end)) {}
+    StreamingCall(Impl& impl, OnMessage on_message, OnEnd on_end)
+        : Impl::Running(impl), impl_(impl), on_message_(std::move(on_message)), on_end_(std::move(on_end)) {}
 
-    void Start(std::shared_ptr<Impl> impl, std::shared_ptr<StreamingCall> self, std::uint64_t id) {
-      impl_ = std::move(impl);
+    void Start(std::shared_ptr<StreamingCall> self, std::uint64_t id) {
       self_ = std::move(self);
       id_ = id;
       StartWriteLast(&request, grpc::WriteOptions());
@@ -174,25 +188,25 @@ GenericCaller::Cancel GenericCaller::Stream(std::string_view method_path, std::s
     void OnDone(const grpc::Status& status) override {
       const std::shared_ptr<StreamingCall> self = std::move(self_);  // until this returns
       on_end_(stopped_ ? absl::CancelledError("stopped by the reader") : FromGrpcStatus(status));
-      impl_->Remove(id_);
+      impl_.Remove(id_);
     }
 
    private:
+    Impl& impl_;
     const OnMessage on_message_;
     const OnEnd on_end_;
-    std::shared_ptr<Impl> impl_;
     std::shared_ptr<StreamingCall> self_;
     std::uint64_t id_ = 0;
     grpc::ByteBuffer response_;
     bool stopped_ = false;
   };
-  auto call = std::make_shared<StreamingCall>(std::move(on_message), std::move(on_end));
+  auto call = std::make_shared<StreamingCall>(*impl_, std::move(on_message), std::move(on_end));
   Prepare(*call, method_path, request, metadata);
   const std::uint64_t id = impl_->Add(call);
   impl_->stub.PrepareBidiStreamingCall(&call->context, call->path, grpc::StubOptions(), call.get());
-  call->Start(impl_, call, id);
-  return [weak = std::weak_ptr<Impl>(impl_), id] {
-    if (const std::shared_ptr<Impl> impl = weak.lock()) impl->CancelOne(id);
+  call->Start(call, id);
+  return [weak = std::weak_ptr<Impl::Running>(call)] {
+    if (const std::shared_ptr<Impl::Running> running = weak.lock()) running->context.TryCancel();
   };
 }
 

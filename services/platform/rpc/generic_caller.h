@@ -44,7 +44,7 @@ class GenericCaller {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace vigil::rpc
