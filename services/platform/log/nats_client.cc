@@ -172,6 +172,11 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     }
     wake_keeper_.notify_all();
     if (keeper_.joinable()) keeper_.join();
+    {
+      std::lock_guard callbacks(callbacks_);
+      gone_ = true;  // from here on only outcomes of requests are told
+      listener_ = nullptr;
+    }
     std::shared_ptr<Connection> connection;
     std::vector<natsSubscription*> subscriptions;
     {
@@ -185,11 +190,6 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     connected_ = false;
     for (natsSubscription* subscription : subscriptions) natsSubscription_Destroy(subscription);
     if (connection) connection->Close();
-    {
-      std::lock_guard callbacks(callbacks_);
-      gone_ = true;
-      listener_ = nullptr;
-    }
     FailAllRequests("the connection is closed");
     while (RunFailures()) {  // an outcome may ask for more, which fails too
     }
