@@ -4,7 +4,7 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <functional>
+#include <cstring>
 #include <list>
 #include <map>
 #include <mutex>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "platform/outbox/sqlite.h"
 
 namespace vigil {
@@ -21,34 +22,57 @@ namespace {
 
 constexpr int kVersion = 1;
 constexpr char kSchema[] =
-    "CREATE TABLE entry(id BLOB PRIMARY KEY, body_hash BLOB NOT NULL, partition INTEGER NOT NULL, sequence INTEGER NOT NULL, "
-    "position_index INTEGER NOT NULL, response BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE entry(place INTEGER PRIMARY KEY, id BLOB NOT NULL, body_hash BLOB NOT NULL, partition INTEGER NOT NULL, "
+    "sequence INTEGER NOT NULL, position_index INTEGER NOT NULL, response BLOB NOT NULL);"
+    "CREATE TABLE run(number INTEGER PRIMARY KEY, last_place INTEGER NOT NULL, filter BLOB NOT NULL);"
+    "CREATE TABLE run_hash(number INTEGER NOT NULL, hash INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(number, hash, place)) "
+    "WITHOUT ROWID;"
     "CREATE TABLE position(partition INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, position_index INTEGER NOT NULL)";
 
-// A transaction of this many holds up a lookup by a few milliseconds at most.
-constexpr std::size_t kEntriesAtOnce = 1'000;
+// A transaction of this many holds up a lookup by some milliseconds at most.
+constexpr std::size_t kEntriesAtOnce = 2'000;
 constexpr std::chrono::seconds kRetryInterval{1};
+
+std::uint64_t Mix(std::uint64_t value) {  // splitmix64
+  value += 0x9e3779b97f4a7c15;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+// Stored, so it never changes: FNV-1a, mixed.
+std::uint64_t Hash(std::string_view id) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return Mix(hash);
+}
 
 // Tells for certain that an id is absent, and with an error of some 0.2 % that it is there: a Bloom filter of 64-byte blocks, so that a question
 // costs one cache line.
 class Filter {
  public:
-  explicit Filter(std::size_t capacity) : capacity_(capacity), blocks_(std::max<std::size_t>(capacity * kBitsPerId / 512, 1)) {}
+  explicit Filter(std::size_t capacity) : blocks_(std::max<std::size_t>(capacity * kBitsPerId / 512, 1)) {}
 
-  bool full() const { return count_ >= capacity_; }
-  std::size_t capacity() const { return capacity_; }
+  // What bytes() gave; empty if it cannot be that.
+  static std::optional<Filter> FromBytes(std::string_view bytes) {
+    if (bytes.empty() || bytes.size() % sizeof(Block) != 0) return std::nullopt;
+    Filter filter(0);
+    filter.blocks_.resize(bytes.size() / sizeof(Block));
+    std::memcpy(filter.blocks_.data(), bytes.data(), bytes.size());
+    return filter;
+  }
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(blocks_.data()), blocks_.size() * sizeof(Block)}; }
 
   void Add(std::uint64_t hash) {
     Block& block = blocks_[Place(hash)];
     std::uint64_t bits = Mix(hash);
-    for (int i = 0; i < kProbes; ++i, bits = Mix(bits)) block[(bits >> 6) & 7] |= std::uint64_t{1} << (bits & 63);
-    ++count_;
+    for (int i = 0; i < kProbes; ++i, bits >>= 9) block[(bits >> 6) & 7] |= std::uint64_t{1} << (bits & 63);
   }
 
   bool MayHold(std::uint64_t hash) const {
     const Block& block = blocks_[Place(hash)];
     std::uint64_t bits = Mix(hash);
-    for (int i = 0; i < kProbes; ++i, bits = Mix(bits)) {
+    for (int i = 0; i < kProbes; ++i, bits >>= 9) {
       if ((block[(bits >> 6) & 7] & (std::uint64_t{1} << (bits & 63))) == 0) return false;
     }
     return true;
@@ -59,38 +83,9 @@ class Filter {
   static constexpr int kProbes = 6;
   using Block = std::array<std::uint64_t, 8>;
 
-  static std::uint64_t Mix(std::uint64_t value) {  // splitmix64
-    value += 0x9e3779b97f4a7c15;
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-    return value ^ (value >> 31);
-  }
+  std::size_t Place(std::uint64_t hash) const { return hash % blocks_.size(); }
 
-  std::size_t Place(std::uint64_t hash) const { return Mix(~hash) % blocks_.size(); }
-
-  std::size_t capacity_;
-  std::size_t count_ = 0;
   std::vector<Block> blocks_;
-};
-
-// Grows by adding a filter twice as large; what is in the old ones stays there.
-class GrowingFilter {
- public:
-  explicit GrowingFilter(std::size_t expected) { filters_.emplace_back(std::max(expected, kLeastCapacity)); }
-
-  void Add(std::string_view id) {
-    if (filters_.back().full()) filters_.emplace_back(filters_.back().capacity() * 2);
-    filters_.back().Add(std::hash<std::string_view>()(id));
-  }
-
-  bool MayHold(std::string_view id) const {
-    const std::uint64_t hash = std::hash<std::string_view>()(id);
-    return std::any_of(filters_.begin(), filters_.end(), [hash](const Filter& filter) { return filter.MayHold(hash); });
-  }
-
- private:
-  static constexpr std::size_t kLeastCapacity = 1 << 18;
-  std::vector<Filter> filters_;
 };
 
 class RecentlyUsed {
@@ -131,7 +126,7 @@ class RecentlyUsed {
 
 class IdempotencyIndex::Impl {
  public:
-  explicit Impl(const IdempotencyIndexOptions& options) : options_(options), recent_(options.cached_entries), filter_(0) {}
+  explicit Impl(const IdempotencyIndexOptions& options) : options_(options), recent_(options.cached_entries) {}
 
   ~Impl() {
     if (!writer_.joinable()) return;
@@ -148,9 +143,11 @@ class IdempotencyIndex::Impl {
     if (!opened.ok()) return opened.status();
     connection_ = *std::move(opened);
     const std::pair<sqlite::Statement*, const char*> statements[] = {
-        {&find_, "SELECT body_hash, partition, sequence, position_index, response FROM entry WHERE id = ?"},
-        {&put_,
-         "INSERT OR REPLACE INTO entry(id, body_hash, partition, sequence, position_index, response) VALUES(?, ?, ?, ?, ?, ?)"},
+        {&find_, "SELECT id, body_hash, partition, sequence, position_index, response FROM entry WHERE place = ?"},
+        {&find_in_run_, "SELECT place FROM run_hash WHERE number = ? AND hash = ? ORDER BY place DESC"},
+        {&put_, "INSERT INTO entry(place, id, body_hash, partition, sequence, position_index, response) VALUES(?, ?, ?, ?, ?, ?, ?)"},
+        {&put_hash_, "INSERT INTO run_hash(number, hash, place) VALUES(?, ?, ?)"},
+        {&put_run_, "INSERT INTO run(number, last_place, filter) VALUES(?, ?, ?)"},
         {&put_position_, "INSERT OR REPLACE INTO position(partition, sequence, position_index) VALUES(?, ?, ?)"}};
     for (const auto& [statement, sql] : statements) {
       absl::StatusOr<sqlite::Statement> prepared = connection_->Prepare(sql);
@@ -164,35 +161,31 @@ class IdempotencyIndex::Impl {
 
   absl::StatusOr<std::optional<IndexEntry>> Find(std::string_view commit_id) {
     const std::string id(commit_id);
+    const std::uint64_t hash = Hash(id);
+    std::vector<std::int64_t> places;
+    std::vector<std::int64_t> runs;  // newest first
     {
       std::lock_guard lock(mutex_);
       if (const IndexEntry* entry = FindInMemory(id)) return *entry;
-      if (!filter_.MayHold(id)) return std::nullopt;
-    }
-    std::optional<IndexEntry> stored;
-    {
-      std::lock_guard lock(connection_mutex_);
-      const absl::StatusOr<bool> row = find_.Bind(1, id).Step();
-      if (!row.ok()) return row.status();
-      if (*row) {
-        stored = IndexEntry{std::string(find_.Blob(0)),
-                            static_cast<std::uint32_t>(find_.Number(1)),
-                            {static_cast<std::uint64_t>(find_.Number(2)), static_cast<std::uint32_t>(find_.Number(3))},
-                            std::string(find_.Blob(4))};
+      const auto [first, last] = places_.equal_range(hash);
+      for (auto place = first; place != last; ++place) places.push_back(place->second);
+      for (auto run = runs_.rbegin(); run != runs_.rend(); ++run) {
+        if (run->filter.MayHold(hash)) runs.push_back(run->number);
       }
-      find_.Reset();
     }
+    if (places.empty() && runs.empty()) return std::nullopt;
+    absl::StatusOr<std::optional<IndexEntry>> stored = FindOnDisk(id, hash, std::move(places), runs);
+    if (!stored.ok()) return stored;
     std::lock_guard lock(mutex_);
     // It may have been added, again or at all, while the disk was looked at.
     if (const IndexEntry* entry = FindInMemory(id)) return *entry;
-    if (stored) recent_.Put(id, *stored);
+    if (*stored) recent_.Put(id, **stored);
     return stored;
   }
 
   void Add(std::string_view commit_id, IndexEntry entry) {
     const std::string id(commit_id);
     std::lock_guard lock(mutex_);
-    filter_.Add(id);
     recent_.Put(id, entry);
     waiting_.insert_or_assign(id, std::move(entry));
     ++added_;
@@ -234,21 +227,38 @@ class IdempotencyIndex::Impl {
  private:
   using Entries = std::unordered_map<std::string, IndexEntry>;
   using Positions = std::map<std::uint32_t, IndexPosition>;
+  using Places = std::vector<std::pair<std::uint64_t, std::int64_t>>;  // hash, place
+
+  // The places of run_entries entries by hash, on disk in that order, and what tells whether it is worth looking there.
+  struct Run {
+    std::int64_t number;
+    Filter filter;
+  };
 
   absl::Status Load() {
-    absl::StatusOr<sqlite::Statement> count = connection_->Prepare("SELECT count(*) FROM entry");
-    if (!count.ok()) return count.status();
-    if (const absl::StatusOr<bool> row = count->Step(); !row.ok()) return row.status();
-    filter_ = GrowingFilter(static_cast<std::size_t>(count->Number(0)) * 2);
-    count->Reset();
-
-    absl::StatusOr<sqlite::Statement> ids = connection_->Prepare("SELECT id FROM entry");
-    if (!ids.ok()) return ids.status();
+    std::int64_t last_place = 0;
+    absl::StatusOr<sqlite::Statement> runs = connection_->Prepare("SELECT number, last_place, filter FROM run ORDER BY number");
+    if (!runs.ok()) return runs.status();
     for (;;) {
-      const absl::StatusOr<bool> row = ids->Step();
+      const absl::StatusOr<bool> row = runs->Step();
       if (!row.ok()) return row.status();
       if (!*row) break;
-      filter_.Add(ids->Blob(0));
+      std::optional<Filter> filter = Filter::FromBytes(runs->Blob(2));
+      if (!filter) return absl::DataLossError("a run of the idempotency index has no filter");
+      runs_.push_back({runs->Number(0), *std::move(filter)});
+      last_place = runs->Number(1);
+    }
+
+    next_place_ = last_place + 1;
+    absl::StatusOr<sqlite::Statement> rest = connection_->Prepare("SELECT place, id FROM entry WHERE place > ?");
+    if (!rest.ok()) return rest.status();
+    rest->Bind(1, last_place);
+    for (;;) {
+      const absl::StatusOr<bool> row = rest->Step();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      places_.emplace(Hash(rest->Blob(1)), rest->Number(0));
+      next_place_ = rest->Number(0) + 1;
     }
     absl::StatusOr<sqlite::Statement> positions = connection_->Prepare("SELECT partition, sequence, position_index FROM position");
     if (!positions.ok()) return positions.status();
@@ -271,6 +281,44 @@ class IdempotencyIndex::Impl {
     return recent_.Find(id);
   }
 
+  absl::StatusOr<std::optional<IndexEntry>> FindOnDisk(const std::string& id, std::uint64_t hash, std::vector<std::int64_t> places,
+                                                       const std::vector<std::int64_t>& runs) {
+    std::lock_guard lock(connection_mutex_);
+    // The latest of one id holds.
+    std::sort(places.rbegin(), places.rend());
+    for (auto run = runs.begin();; ++run) {
+      for (const std::int64_t place : places) {
+        absl::StatusOr<std::optional<IndexEntry>> entry = ReadEntry(place, id);
+        if (!entry.ok() || *entry) return entry;
+      }
+      if (run == runs.end()) return std::nullopt;
+      places.clear();
+      find_in_run_.Bind(1, *run).Bind(2, static_cast<std::int64_t>(hash));
+      for (;;) {
+        const absl::StatusOr<bool> row = find_in_run_.Step();
+        if (!row.ok()) return row.status();
+        if (!*row) break;
+        places.push_back(find_in_run_.Number(0));
+      }
+      find_in_run_.Reset();
+    }
+  }
+
+  // nullopt: another id's (of the same hash).
+  absl::StatusOr<std::optional<IndexEntry>> ReadEntry(std::int64_t place, const std::string& id) {
+    const absl::StatusOr<bool> row = find_.Bind(1, place).Step();
+    if (!row.ok()) return row.status();
+    std::optional<IndexEntry> entry;
+    if (*row && find_.Blob(0) == id) {
+      entry = IndexEntry{std::string(find_.Blob(1)),
+                         static_cast<std::uint32_t>(find_.Number(2)),
+                         {static_cast<std::uint64_t>(find_.Number(3)), static_cast<std::uint32_t>(find_.Number(4))},
+                         std::string(find_.Blob(5))};
+    }
+    find_.Reset();
+    return entry;
+  }
+
   void Write() {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -282,59 +330,111 @@ class IdempotencyIndex::Impl {
       writing_.swap(waiting_);
       const Positions writing_positions = std::exchange(waiting_positions_, {});
       const std::uint64_t added = added_;
-      for (;;) {
-        lock.unlock();
-        absl::Status done = WriteBatch(writing_positions);
-        lock.lock();
-        if (done.ok()) break;
-        failure_ = std::move(done);
-        ++failures_;
-        written_changed_.notify_all();
-        if (stopping_) return;  // the log has it all; the stored positions say from where
-        work_.wait_for(lock, kRetryInterval, [this] { return stopping_; });
-      }
+      Places written;
+      if (!Retry(lock, [&] { return WriteBatch(writing_positions, written); })) return;
+      places_.insert(written.begin(), written.end());
       writing_.clear();
       for (const auto& [partition, position] : writing_positions) stored_positions_[partition] = position;
       written_ = added;
       written_changed_.notify_all();
+
+      if (places_.size() < options_.run_entries) continue;
+      Run run{runs_.empty() ? 1 : runs_.back().number + 1, Filter(places_.size())};
+      if (!Retry(lock, [&] { return WriteRun(run); })) return;
+      runs_.push_back(std::move(run));
+      places_.clear();
     }
   }
 
-  // Only this thread changes writing_, and only under mutex_; reading it here needs no lock.
-  absl::Status WriteBatch(const Positions& positions) {
+  // Tries without the lock until it is done. False: it is not, and the process stops; the log has it all, and the stored positions say from where.
+  template <typename Work>
+  bool Retry(std::unique_lock<std::mutex>& lock, Work work) {
+    for (;;) {
+      lock.unlock();
+      absl::Status done = work();
+      lock.lock();
+      if (done.ok()) return true;
+      failure_ = std::move(done);
+      ++failures_;
+      written_changed_.notify_all();
+      if (stopping_) return false;
+      work_.wait_for(lock, kRetryInterval, [this] { return stopping_; });
+    }
+  }
+
+  template <typename Work>
+  absl::Status Transact(Work work) {
+    std::lock_guard lock(connection_mutex_);
+    absl::Status done = connection_->Execute("BEGIN IMMEDIATE");
+    if (done.ok()) done = work();
+    if (done.ok()) done = connection_->Execute("COMMIT");
+    if (!done.ok()) connection_->RollBack();
+    return done;
+  }
+
+  // writing_, places_ and runs_ are changed by this thread alone, under mutex_; it reads them without. What an earlier try has written already is
+  // written once more: the later holds.
+  absl::Status WriteBatch(const Positions& positions, Places& written) {
     auto next = writing_.begin();
-    bool last = false;
-    while (!last) {
-      std::lock_guard lock(connection_mutex_);
-      absl::Status done = connection_->Execute("BEGIN IMMEDIATE");
-      for (std::size_t i = 0; done.ok() && i < kEntriesAtOnce && next != writing_.end(); ++i, ++next) {
-        const IndexEntry& entry = next->second;
-        done = put_.Bind(1, next->first)
-                   .Bind(2, entry.body_hash)
-                   .Bind(3, std::int64_t{entry.partition})
-                   .Bind(4, static_cast<std::int64_t>(entry.position.sequence))
-                   .Bind(5, std::int64_t{entry.position.index})
-                   .Bind(6, entry.response)
-                   .Run();
-      }
-      last = next == writing_.end();
-      if (last) {
+    for (bool last = false; !last;) {
+      absl::Status done = Transact([&]() -> absl::Status {
+        for (std::size_t i = 0; i < kEntriesAtOnce && next != writing_.end(); ++i, ++next) {
+          const IndexEntry& entry = next->second;
+          absl::Status put = put_.Bind(1, next_place_)
+                                 .Bind(2, next->first)
+                                 .Bind(3, entry.body_hash)
+                                 .Bind(4, std::int64_t{entry.partition})
+                                 .Bind(5, static_cast<std::int64_t>(entry.position.sequence))
+                                 .Bind(6, std::int64_t{entry.position.index})
+                                 .Bind(7, entry.response)
+                                 .Run();
+          if (!put.ok()) return put;
+          written.emplace_back(Hash(next->first), next_place_++);
+        }
+        last = next == writing_.end();
+        if (!last) return absl::OkStatus();
         // In the last transaction: a position must never be stored before an entry that it covers.
         for (const auto& [partition, position] : positions) {
-          if (!done.ok()) break;
-          done = put_position_.Bind(1, std::int64_t{partition})
-                     .Bind(2, static_cast<std::int64_t>(position.sequence))
-                     .Bind(3, std::int64_t{position.index})
-                     .Run();
+          absl::Status put = put_position_.Bind(1, std::int64_t{partition})
+                                 .Bind(2, static_cast<std::int64_t>(position.sequence))
+                                 .Bind(3, std::int64_t{position.index})
+                                 .Run();
+          if (!put.ok()) return put;
         }
-      }
-      if (done.ok()) done = connection_->Execute("COMMIT");
+        return absl::OkStatus();
+      });
       if (!done.ok()) {
-        connection_->RollBack();
+        written.clear();
         return done;
       }
     }
     return absl::OkStatus();
+  }
+
+  absl::Status WriteRun(Run& run) {
+    Places sorted(places_.begin(), places_.end());
+    std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+      // As SQLite orders them: signed.
+      return std::pair(static_cast<std::int64_t>(a.first), a.second) < std::pair(static_cast<std::int64_t>(b.first), b.second);
+    });
+    std::int64_t last_place = 0;
+    for (const auto& [hash, place] : sorted) {
+      run.filter.Add(hash);
+      last_place = std::max(last_place, place);
+    }
+    // A crash or a failure before the run's own row leaves rows without it, which the next try removes.
+    absl::Status done = Transact([&] { return connection_->Execute(absl::StrCat("DELETE FROM run_hash WHERE number >= ", run.number)); });
+    for (auto next = sorted.begin(); done.ok() && next != sorted.end();) {
+      done = Transact([&]() -> absl::Status {
+        for (std::size_t i = 0; i < kEntriesAtOnce && next != sorted.end(); ++i, ++next) {
+          absl::Status put = put_hash_.Bind(1, run.number).Bind(2, static_cast<std::int64_t>(next->first)).Bind(3, next->second).Run();
+          if (!put.ok()) return put;
+        }
+        return absl::OkStatus();
+      });
+    }
+    if (!done.ok()) return done;
+    return Transact([&] { return put_run_.Bind(1, run.number).Bind(2, last_place).Bind(3, run.filter.bytes()).Run(); });
   }
 
   const IdempotencyIndexOptions options_;
@@ -343,7 +443,8 @@ class IdempotencyIndex::Impl {
   std::condition_variable work_;
   std::condition_variable written_changed_;
   RecentlyUsed recent_;
-  GrowingFilter filter_;
+  std::unordered_multimap<std::uint64_t, std::int64_t> places_;  // by hash, of the entries that are in no run yet
+  std::vector<Run> runs_;                                        // ascending
   Entries waiting_;
   Entries writing_;
   Positions positions_;          // as set
@@ -359,8 +460,12 @@ class IdempotencyIndex::Impl {
   std::mutex connection_mutex_;
   std::unique_ptr<sqlite::Connection> connection_;
   sqlite::Statement find_;
+  sqlite::Statement find_in_run_;
   sqlite::Statement put_;
+  sqlite::Statement put_hash_;
+  sqlite::Statement put_run_;
   sqlite::Statement put_position_;
+  std::int64_t next_place_ = 1;
 
   std::thread writer_;
 };

@@ -3,9 +3,13 @@
 // It is made from the log and may lag behind it: each partition's position up to which it is complete is stored in the same transaction as the
 // entries. After a crash the reader starts again from there. So nothing here is synced for its own sake.
 //
-// On disk: an SQLite database (one connection, WAL, synchronous=NORMAL). Tables entry(id BLOB PRIMARY KEY, body_hash BLOB, partition INTEGER,
-// sequence INTEGER, position_index INTEGER, response BLOB) WITHOUT ROWID and position(partition INTEGER PRIMARY KEY, sequence INTEGER,
-// position_index INTEGER). PRAGMA user_version is 1.
+// On disk: an SQLite database (one connection, WAL, synchronous=NORMAL), PRAGMA user_version 1. Ids are scattered, so a table in their order would
+// be rewritten a page an entry; instead everything is appended:
+//   entry(place INTEGER PRIMARY KEY, id, body_hash, partition, sequence, position_index, response)   in the order of writing
+//   run_hash(number, hash, place), ordered by all three: the places of some 131,072 successive entries by the hash of their ids
+//   run(number, last_place, filter): that run is complete; `filter` tells in memory whether an id may be in it
+//   position(partition INTEGER PRIMARY KEY, sequence, position_index)
+// The entries after the last run are known by hash in memory.
 #pragma once
 
 #include <cstddef>
@@ -39,21 +43,22 @@ struct IdempotencyIndexOptions {
   std::size_t cached_entries = 65'536;
   // The longest that an entry waits to be written.
   absl::Duration write_interval = absl::Milliseconds(100);
+  // Entries that are found by memory alone before their places are written as a run; each costs some 60 bytes of memory until then.
+  std::size_t run_entries = 131'072;
 };
 
 // Thread-safe. One process at a time may open a path.
 class IdempotencyIndex {
  public:
   // FailedPrecondition: another process has it open; DataLoss: damaged (delete it: it is made again from the log); Unavailable, ResourceExhausted.
-  // Takes time in proportion to what is stored: about a second a million entries.
   static absl::StatusOr<std::unique_ptr<IdempotencyIndex>> Open(std::string_view path, const IdempotencyIndexOptions& options = {});
   // Writes what waits.
   ~IdempotencyIndex();
   IdempotencyIndex(const IdempotencyIndex&) = delete;
   IdempotencyIndex& operator=(const IdempotencyIndex&) = delete;
 
-  // What was added for this commit's id, also if it is not yet written. Absent is answered from memory, in microseconds (one in several hundred
-  // needs a look at the disk). Errors: DataLoss, Unavailable.
+  // What was added for this commit's id, also if it is not yet written. Absent is answered from memory, in microseconds (a few
+  // in a hundred need a look at the disk once there are tens of millions). Errors: DataLoss, Unavailable.
   absl::StatusOr<std::optional<IndexEntry>> Find(std::string_view commit_id) const;
 
   // Does not wait for the disk. The same id again replaces.

@@ -104,8 +104,40 @@ TEST_F(IdempotencyIndexTest, ACopyOfItsFilesHasEveryEntryUpToItsPosition) {
   }
 }
 
+TEST_F(IdempotencyIndexTest, FindsWhatIsInRunsAlsoWhenItIsOpenedAgain) {
+  const IdempotencyIndexOptions small = {.cached_entries = 0, .write_interval = absl::Microseconds(1), .run_entries = 100};
+  std::uint64_t last = 0;
+  for (int opened = 0; opened < 3; ++opened) {
+    const auto index = Open(small);
+    for (std::uint64_t i = 1; i <= last; ++i) ASSERT_EQ(**index->Find("id" + std::to_string(i)), Entry(i)) << i;
+    for (int batch = 0; batch < 5; ++batch) {
+      for (int i = 0; i < 75; ++i) {
+        ++last;
+        index->Add("id" + std::to_string(last), Entry(last));
+      }
+      ASSERT_TRUE(index->Flush().ok());
+    }
+    for (std::uint64_t i = 1; i <= last; ++i) ASSERT_EQ(**index->Find("id" + std::to_string(i)), Entry(i)) << i;
+    for (std::uint64_t i = 1; i <= last; ++i) ASSERT_EQ(*index->Find("no" + std::to_string(i)), std::nullopt) << i;
+  }
+}
+
+TEST_F(IdempotencyIndexTest, TheLaterAnswerHoldsInWhicheverRunItIs) {
+  const IdempotencyIndexOptions small = {.cached_entries = 0, .run_entries = 10};
+  {
+    const auto index = Open(small);
+    for (std::uint64_t round = 1; round <= 5; ++round) {
+      index->Add("id", Entry(round));
+      for (int i = 0; i < 7; ++i) index->Add(std::to_string(round) + "-" + std::to_string(i), Entry(0));
+      ASSERT_TRUE(index->Flush().ok());
+      ASSERT_EQ(**index->Find("id"), Entry(round));
+    }
+  }
+  EXPECT_EQ(**Open(small)->Find("id"), Entry(5));
+}
+
 TEST_F(IdempotencyIndexTest, IsReadAndWrittenByManyThreads) {
-  const auto index = Open({.cached_entries = 10, .write_interval = absl::Microseconds(1)});
+  const auto index = Open({.cached_entries = 10, .write_interval = absl::Microseconds(1), .run_entries = 1'000});
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
