@@ -84,6 +84,10 @@ std::string StartClock(const Pack& pack, CaseState& c, const ClockStart& start) 
   const ClockRow* row = pack.FindClock(start.kind);
   if (row == nullptr) return "";
   if (row->only_supervised && !(c.custody && c.custody->supervised)) return "";
+  // What a hold cancels does not start while the hold stands (the guardians of a child who is afraid to go home).
+  for (const HoldState& hold : c.holds) {
+    if (Matches(row->cancelled_by, FactDetail{.fact = Fact::kHoldPlaced, .argument = hold.kind})) return "";
+  }
   const int trigger = row->one_per == ClockRow::OnePer::kTrigger ? start.trigger : 0;
   const std::string report_id = row->one_per == ClockRow::OnePer::kReport ? std::string(start.report_id) : "";
 

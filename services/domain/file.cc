@@ -661,6 +661,22 @@ struct Fold {
     if (ladder != nullptr && ladder->bridges) current().taken_by = e.person;
     const std::string ladder_id = alert->ladder;
     Raise(Fact::kAlertTaken, ladder_id, alert->trigger);
+    MeetIfHeld();
+  }
+  // What taking starts in order that somebody goes to the child is met already where a named adult holds it.
+  void MeetIfHeld() const {
+    const CustodyState& c = custody();
+    if (!c.supervised || c.holders.empty() || (!c.gaps.empty() && !IsSet(c.gaps.back().to_time))) return;
+    const FactDetail accepted{.fact = Fact::kCustodyAccepted};
+    for (ClockState& clock : current().clocks) {
+      const ClockRow* row = pack().FindClock(clock.kind);
+      const bool by_taking = row != nullptr && std::any_of(row->starts_on.begin(), row->starts_on.end(),
+                                                           [](const FactPattern& p) { return p.fact == Fact::kAlertTaken; });
+      if (!by_taking || clock.phase != ClockPhase::kRunning || !Matches(row->met_by, accepted)) continue;
+      clock.phase = ClockPhase::kMet;
+      clock.met_time = now();
+      applied.clocks.push_back({clock.clock_id, clock.kind, clock.phase});
+    }
   }
   void operator()(const AttemptIntended& e) const {
     AlertState* alert = MutableAlert(e.alert_id);
@@ -850,7 +866,9 @@ struct Fold {
     std::erase_if(current().holds, [&](const HoldState& hold) { return hold.kind == e.kind; });
     Raise(Fact::kHoldDecided, e.kind);
     // What the hold kept back is owed from now on.
-    if (custody().supervised) StartAll(EffectiveLevel(pack(), file).starts, 0);
+    const LevelRow& level = EffectiveLevel(pack(), file);
+    StartAll(level.starts, 0);
+    if (!current().final_level.empty()) StartAll(level.final_starts, 0);
   }
   void operator()(const Recused& e) const {
     current().recused.push_back(e.person);

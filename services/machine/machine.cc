@@ -250,7 +250,7 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
   if (file != nullptr && file->in_flight) return false;
   if (file == nullptr && std::find(batch.schools.begin(), batch.schools.end(), draft.school) != batch.schools.end()) return false;
   domain::Commit commit;
-  commit.id = DeriveId('m', {source_, draft.school, draft.file, draft.cause});
+  commit.id = DeriveId('m', {source_, draft.school, draft.cause});
   commit.cause_id = std::move(draft.cause_id);
   commit.source = source_;
   commit.school = std::move(draft.school);

@@ -47,7 +47,7 @@ struct FileEntry {
 
 // One commit in the making.
 struct Draft {
-  // What makes the commit's id, with the source: same cause, same id.
+  // What makes the commit's id, with source and school: same cause, same id. Unique in the school, so a plan's names its file.
   std::string cause;
   std::string cause_id;
   std::string school;

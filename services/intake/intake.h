@@ -1,0 +1,146 @@
+// What people do, decided and appended: reports, commands on cases, directory, schedules, the rehearsal's clock.
+//
+// Thread-safe methods take a Caller and a request that the gateway has checked for shape; they check it against the pack and the case, and
+// answer once the commit has been read back and applied. A report alone is never refused for state, and while the log is away it is accepted
+// once it is on disk here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "intake/caller.h"
+#include "machine/machine.h"
+#include "platform/blob/blob_store.h"
+#include "platform/crypto/random.h"
+#include "platform/keys/key_store.h"
+#include "platform/metrics/metrics.h"
+#include "platform/outbox/idempotency_index.h"
+#include "platform/outbox/outbox.h"
+#include "vigil/intake/v1/intake.pb.h"
+
+namespace vigil::intake {
+
+template <typename Response>
+using Reply = std::function<void(absl::StatusOr<Response>)>;
+
+struct IntakeDependencies {
+  KeyStore* keys = nullptr;
+  Outbox* outbox = nullptr;
+  // Null: answers are remembered by the log alone (tests without a disk).
+  IdempotencyIndex* answers = nullptr;
+  Random* random = nullptr;
+  // For work that may wait (creating keys), off the machine's loop.
+  Loop* worker = nullptr;
+  // Seals outbox rows; derives the rotating codes.
+  std::optional<SealingKey> installation_key;
+  std::string check_in_key;
+  metrics::Registry* metrics = nullptr;
+  // A rehearsal's clock may be set.
+  bool rehearsal = false;
+  double rehearsal_speed = 1;
+};
+
+class Intake final : public Service {
+ public:
+  explicit Intake(IntakeDependencies dependencies);
+  ~Intake() override;
+
+  // Once, before anything else.
+  void Attach(Machine* machine);
+
+  void CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply);
+  void GetReport(const Caller& caller, const v1::GetReportRequest& request, Reply<v1::ReportReceipt> reply);
+  void GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply);
+  void ListCases(const Caller& caller, const v1::ListCasesRequest& request, Reply<v1::ListCasesResponse> reply);
+  void ListClocks(const Caller& caller, const v1::CaseRequest& request, Reply<v1::ListClocksResponse> reply);
+  void GetCustody(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Custody> reply);
+  void TakeAlert(const Caller& caller, const v1::TakeAlertRequest& request, Reply<v1::Case> reply);
+  void PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& request, Reply<v1::PutDirectoryResponse> reply);
+  void PutSchedule(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply);
+  void GetOnCall(const Caller& caller, const v1::GetOnCallRequest& request, Reply<v1::OnCall> reply);
+  void GetClock(const Caller& caller, const v1::GetClockRequest& request, Reply<v1::Clock> reply);
+  void SetClock(const Caller& caller, const v1::SetClockRequest& request, Reply<v1::Clock> reply);
+
+  // A command on a case. `events` makes the decision and its companions from the request and the state; it is given what commands need.
+  struct CommandContext {
+    const domain::Pack& pack;
+    const domain::SchoolState& school;
+    const FileEntry& file;
+    const Caller& caller;
+    absl::Time now;
+    Intake& intake;
+
+    // Seals text under the key of the file's student. Unavailable, NotFound (erased).
+    absl::StatusOr<domain::Sealed> Seal(std::string_view text) const;
+    // An id that follows from this command.
+    std::string Id(char kind) const;
+    std::string cause;
+  };
+  using MakeEvents = std::function<absl::StatusOr<std::vector<domain::Event>>(const CommandContext&)>;
+  void Command(const Caller& caller, const std::string& case_id, std::string_view permission, MakeEvents events, Reply<v1::Case> reply);
+
+  // identifyStudent and moveToStudent join the case to the right student's file: two commits, on two files.
+  void IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequest& request, Reply<v1::Case> reply);
+  void MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest& request, Reply<v1::Case> reply);
+
+  // The place's code at `now`, four digits, new every ten minutes of domain time.
+  std::string PlaceCode(const std::string& case_id, absl::Time now) const;
+  bool PlaceCodeMatches(const std::string& case_id, const std::string& code, absl::Time now) const;
+
+  const domain::Pack& pack() const;
+
+  // The log has come or gone: what waits for it goes to the outbox, what lies there goes to the log.
+  void OnLogConnection(bool connected);
+
+  // Service.
+  void OnCommit(const AppliedCommit& applied) override;
+  void OnCaughtUp() override;
+
+ private:
+  struct PendingReport;
+  struct Answer {
+    std::string body_hash;
+    std::vector<std::function<void(const absl::Status&, const std::string&)>> waiting;
+  };
+
+  absl::Status Authorize(const Caller& caller, std::string_view permission, std::string_view school) const;
+  absl::Status AuthorizeCase(const Caller& caller, std::string_view permission, const FileEntry& file) const;
+  FileEntry* FileOfCase(const std::string& case_id);
+  std::string CauseOf(const Caller& caller, std::string_view school) const;
+
+  // Runs `start` unless the same request was answered or is under way; then the same answer is given. On the loop.
+  template <typename Response>
+  void Once(const Caller& caller, const std::string& school, const std::string& cause, Reply<Response> reply,
+            std::function<void(Reply<Response>)> start);
+  void Remember(const Caller& caller, const std::string& key, const std::string& response, int partition, domain::CommitPosition position);
+
+  void AcceptReport(std::shared_ptr<PendingReport> report);
+  absl::StatusOr<Draft> DecideReport(PendingReport& report);
+  void AnswerFromOutbox(std::shared_ptr<PendingReport> report);
+  void DrainOutbox();
+  void JoinFiles(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, Reply<v1::Case> reply);
+  absl::StatusOr<std::vector<std::string>> FindByName(const std::string& school, const std::string& name, const std::string& class_name) const;
+  void OpenInstallation();
+
+  IntakeDependencies dependencies_;
+  Machine* machine_ = nullptr;
+
+  // On the loop's thread.
+  std::unordered_map<std::string, FileEntry*> files_by_case_;
+  std::unordered_map<std::string, FileEntry*> files_by_alert_;
+  std::unordered_map<std::string, FileEntry*> files_by_report_;
+  std::unordered_map<std::string, FileEntry*> files_by_student_;  // "school/student": the file of a student
+  std::unordered_map<std::string, std::vector<FileEntry*>> files_by_school_;
+  // "school/name/class", normalised, to student ids. Held in memory only.
+  std::unordered_map<std::string, std::vector<std::string>> students_by_name_;
+  std::unordered_map<std::string, Answer> under_way_;
+  std::unordered_map<std::string, std::shared_ptr<PendingReport>> pending_reports_;
+  bool installation_opened_ = false;
+};
+
+}  // namespace vigil::intake

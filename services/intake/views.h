@@ -1,0 +1,17 @@
+// A file as outsiders read it.
+#pragma once
+
+#include "domain/pack/pack.h"
+#include "vigil/intake/v1/intake.pb.h"
+#include "vigil/state/v1/state.plain.h"
+
+namespace vigil::intake {
+
+void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case* view);
+void FillClocks(const domain::FileState& file, google::protobuf::RepeatedPtrField<v1::ClockView>* clocks);
+void FillCustody(const domain::FileState& file, v1::Custody* custody);
+
+// "open", "handed_over", …
+std::string PhaseName(domain::CasePhase phase);
+
+}  // namespace vigil::intake
