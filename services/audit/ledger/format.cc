@@ -53,9 +53,27 @@ Digest NextSeal(const Digest& seal, const LedgerEntry& entry) {
 }
 
 Checkpoint RowsCheckpoint(std::string_view installation, std::uint32_t partition, std::uint64_t size,
-                          const Digest& seal, std::uint64_t followed) {
+                          std::uint64_t followed, std::uint64_t listed, const Digest& seal) {
   return {LedgerOrigin(installation, partition) + "/rows", size,
-          HashPieces({AsView(seal), View(BigEndian<8>(followed))})};
+          HashPieces({View(BigEndian<8>(followed)), View(BigEndian<8>(listed)), AsView(seal)})};
+}
+
+absl::StatusOr<std::vector<StoredHead>> ReadHeads(SqliteDatabase& database) {
+  absl::StatusOr<SqliteStatement> rows =
+      database.Prepare("SELECT partition, followed, listed, seal, checkpoint, rows FROM heads ORDER BY partition");
+  if (!rows.ok()) return rows.status();
+  std::vector<StoredHead> heads;
+  while (true) {
+    absl::StatusOr<bool> row = rows->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return heads;
+    if (rows->Integer(0) < 0 || rows->Integer(0) >= kLedgerPartitions) {
+      return absl::DataLossError("the ledger has a head of a partition that cannot be");
+    }
+    heads.push_back({static_cast<std::uint32_t>(rows->Integer(0)), static_cast<std::uint64_t>(rows->Integer(1)),
+                     static_cast<std::uint64_t>(rows->Integer(2)), std::string(rows->Bytes(3)),
+                     std::string(rows->Bytes(4)), std::string(rows->Bytes(5))});
+  }
 }
 
 std::string DatabasePath(const std::string& directory) { return directory + "/ledger.db"; }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "audit/ledger/format.h"
+#include "audit/ledger/lists.h"
 #include "audit/ledger/sqlite.h"
 
 namespace vigil {
@@ -98,11 +99,14 @@ struct Ledger::Statements {
   SqliteStatement node;
   SqliteStatement last_entry;
   SqliteStatement entries;
-  SqliteStatement by[4];  // file, file newest first, school, school newest first
+  SqliteStatement to_list;
 };
 
 Ledger::Ledger(const Options& options, NoteSigner signer, std::unique_ptr<SqliteDatabase> database)
-    : installation_(options.installation), signer_(std::move(signer)), database_(std::move(database)) {}
+    : installation_(options.installation),
+      list_after_(options.list_after),
+      signer_(std::move(signer)),
+      database_(std::move(database)) {}
 
 Ledger::~Ledger() {
   absl::MutexLock lock(&mutex_);
@@ -133,25 +137,28 @@ absl::Status Ledger::Prepare() {
       {&statements_->insert_entry, "INSERT INTO entries(" + columns + ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
       {&statements_->insert_node, "INSERT INTO nodes(position, hash) VALUES(?1, ?2)"},
       {&statements_->upsert_head,
-       "INSERT OR REPLACE INTO heads(partition, followed, seal, checkpoint, rows) VALUES(?1, ?2, ?3, ?4, ?5)"},
+       "INSERT OR REPLACE INTO heads(partition, followed, listed, seal, checkpoint, rows) VALUES(?1, ?2, ?3, ?4, ?5, "
+       "?6)"},
       {&statements_->leaf_hash, "SELECT leaf_hash FROM entries WHERE position = ?1"},
       {&statements_->node, "SELECT hash FROM nodes WHERE position = ?1"},
-      {&statements_->last_entry, "SELECT MAX(position) FROM entries WHERE position BETWEEN ?1 AND ?2"},
+      {&statements_->last_entry,
+       "SELECT position FROM entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT 1"},
       {&statements_->entries, select + "position >= ?1 AND position < ?2 ORDER BY position"},
-      {&statements_->by[0], select + "file = ?1 AND file <> '' AND position > ?2 ORDER BY position"},
-      {&statements_->by[1], select + "file = ?1 AND file <> '' AND position < ?2 ORDER BY position DESC"},
-      {&statements_->by[2], select + "school = ?1 AND position > ?2 ORDER BY position"},
-      {&statements_->by[3], select + "school = ?1 AND position < ?2 ORDER BY position DESC"},
+      {&statements_->to_list,
+       "SELECT position, file, school FROM entries WHERE position >= ?1 AND position < ?2 ORDER BY position"},
   };
   for (const auto& [statement, sql] : all) {
     absl::StatusOr<SqliteStatement> prepared = database_->Prepare(sql);
     if (!prepared.ok()) return prepared.status();
     *statement = *std::move(prepared);
   }
+  absl::StatusOr<std::unique_ptr<EntryLists>> lists = EntryLists::Create(*database_);
+  if (!lists.ok()) return lists.status();
+  lists_ = *std::move(lists);
   return absl::OkStatus();
 }
 
-absl::Status Ledger::Load() {
+absl::Status Ledger::CheckMeta() {
   const std::string key = signer_.verifier().ToText();
   absl::StatusOr<SqliteStatement> insert = database_->Prepare("INSERT OR IGNORE INTO meta(name, value) VALUES(?1, ?2)");
   if (!insert.ok()) return insert.status();
@@ -169,57 +176,40 @@ absl::Status Ledger::Load() {
                                                         *row ? std::string(select->Bytes(0)) : std::string("none")));
     }
   }
+  return absl::OkStatus();
+}
 
+absl::Status Ledger::Load() {
+  if (absl::Status s = CheckMeta(); !s.ok()) return s;
   for (std::uint32_t partition = 0; partition < kLedgerPartitions; ++partition) {
     absl::StatusOr<std::string> checkpoint =
         signer_.Sign(FormatCheckpoint({LedgerOrigin(installation_, partition), 0, merkle::EmptyRoot()}));
     if (!checkpoint.ok()) return checkpoint.status();
     durable_[partition].checkpoint = *std::move(checkpoint);
   }
-  absl::StatusOr<SqliteStatement> heads =
-      database_->Prepare("SELECT partition, followed, seal, checkpoint, rows FROM heads");
+  absl::StatusOr<std::vector<format::StoredHead>> heads = format::ReadHeads(*database_);
   if (!heads.ok()) return heads.status();
-  while (true) {
-    absl::StatusOr<bool> row = heads->Step();
-    if (!row.ok()) return row.status();
-    if (!*row) break;
-    const std::int64_t partition = heads->Integer(0);
-    if (partition < 0 || partition >= kLedgerPartitions)
-      return absl::DataLossError("the ledger has a partition that cannot be");
-    if (absl::Status s = LoadHead(static_cast<std::uint32_t>(partition), static_cast<std::uint64_t>(heads->Integer(1)),
-                                  heads->Bytes(2), heads->Bytes(3), heads->Bytes(4));
-        !s.ok()) {
-      return s;
-    }
+  for (const format::StoredHead& head : *heads) {
+    if (absl::Status s = LoadHead(head); !s.ok()) return s;
   }
   for (std::uint32_t partition = 0; partition < kLedgerPartitions; ++partition) {
-    const std::uint64_t size = durable_[partition].tree.size();
-    SqliteStatement& last = statements_->last_entry;
-    last.Bind(1, format::EntryPosition({partition, 0}));
-    last.Bind(2, format::EntryPosition({partition, (std::uint64_t{1} << format::kPartitionShift) - 1}));
-    absl::StatusOr<bool> row = last.Step();
-    // MAX of no rows is one row with NULL, which reads as 0.
-    const std::int64_t found = row.ok() && *row ? last.Integer(0) : 0;
-    last.Reset();
-    if (!row.ok()) return row.status();
-    if (found != (size == 0 ? 0 : format::EntryPosition({partition, size - 1}))) {
-      return Damaged(partition, "the entries do not end where its last checkpoint says");
-    }
+    if (absl::Status s = LoadEnd(partition); !s.ok()) return s;
   }
+  durable_gathered_ = lists_->gathered();
   appended_ = durable_;
   return absl::OkStatus();
 }
 
-absl::Status Ledger::LoadHead(std::uint32_t partition, std::uint64_t followed, std::string_view seal,
-                              std::string_view checkpoint, std::string_view rows) {
-  Head& head = durable_[partition];
-  absl::StatusOr<Digest> seal_hash = merkle::DigestFromBytes(seal);
-  if (!seal_hash.ok()) return Damaged(partition, "the seal is not a hash");
-  absl::StatusOr<Checkpoint> signed_head = OpenCheckpoint(checkpoint, key(), LedgerOrigin(installation_, partition));
+absl::Status Ledger::LoadHead(const format::StoredHead& stored) {
+  const std::uint32_t partition = stored.partition;
+  absl::StatusOr<Digest> seal = merkle::DigestFromBytes(stored.seal);
+  if (!seal.ok()) return Damaged(partition, "the seal is not a hash");
+  absl::StatusOr<Checkpoint> signed_head =
+      OpenCheckpoint(stored.checkpoint, key(), LedgerOrigin(installation_, partition));
   if (!signed_head.ok()) return Damaged(partition, signed_head.status().ToString());
   const Checkpoint expected_rows =
-      format::RowsCheckpoint(installation_, partition, signed_head->size, *seal_hash, followed);
-  absl::StatusOr<Checkpoint> signed_rows = OpenCheckpoint(rows, key(), expected_rows.origin);
+      format::RowsCheckpoint(installation_, partition, signed_head->size, stored.followed, stored.listed, *seal);
+  absl::StatusOr<Checkpoint> signed_rows = OpenCheckpoint(stored.rows, key(), expected_rows.origin);
   if (!signed_rows.ok()) return Damaged(partition, signed_rows.status().ToString());
   if (*signed_rows != expected_rows) return Damaged(partition, "its head is not what was signed");
 
@@ -228,13 +218,37 @@ absl::Status Ledger::LoadHead(std::uint32_t partition, std::uint64_t followed, s
     return Node(partition, node);
   });
   if (!tree.ok()) return tree.status();
-  if (tree->Root() != signed_head->root)
+  if (tree->Root() != signed_head->root) {
     return Damaged(partition, "its stored tree has another root than its last checkpoint");
-  head.tree = *std::move(tree);
-  head.followed = followed;
-  head.seal = *seal_hash;
-  head.checkpoint = std::string(checkpoint);
+  }
+  durable_[partition] = {.tree = *std::move(tree),
+                         .followed = stored.followed,
+                         .listed = stored.listed,
+                         .seal = *seal,
+                         .checkpoint = stored.checkpoint};
   return absl::OkStatus();
+}
+
+// That nothing comes after the last leaf; and the leaves that are in no list yet.
+absl::Status Ledger::LoadEnd(std::uint32_t partition) {
+  const Head& head = durable_[partition];
+  SqliteStatement& last = statements_->last_entry;
+  last.Bind(1, format::EntryPosition({partition, 0}));
+  last.Bind(2, format::EntryPosition({partition, (std::uint64_t{1} << format::kPartitionShift) - 1}));
+  absl::StatusOr<bool> row = last.Step();
+  const std::uint64_t found = row.ok() && *row ? format::EntryIdOf(last.Integer(0)).leaf + 1 : 0;
+  last.Reset();
+  if (!row.ok()) return row.status();
+  if (found != head.tree.size()) return Damaged(partition, "the entries do not end where its last checkpoint says");
+
+  SqliteStatement& to_list = statements_->to_list;
+  to_list.Bind(1, format::EntryPosition({partition, head.listed}));
+  to_list.Bind(2, format::EntryPosition({partition, head.tree.size()}));
+  for (row = to_list.Step(); row.ok() && *row; row = to_list.Step()) {
+    lists_->Add(format::EntryIdOf(to_list.Integer(0)), to_list.Bytes(1), to_list.Bytes(2));
+  }
+  to_list.Reset();
+  return row.status();
 }
 
 absl::Status Ledger::Begin() {
@@ -250,6 +264,7 @@ void Ledger::Rollback() {
   database_->Execute("ROLLBACK").IgnoreError();
   open_transaction_ = false;
   appended_ = durable_;
+  lists_->KeepGathered(durable_gathered_);
 }
 
 absl::Status Ledger::Append(const LedgerBatch& batch) {
@@ -281,6 +296,7 @@ absl::Status Ledger::Write(const LedgerBatch& batch, Head& head) {
     entry.BindText(7, commit.school);
     entry.BindBlob(8, commit.bytes);
     if (absl::Status s = entry.Run(); !s.ok()) return s;
+    lists_->Add({batch.partition, head.tree.size()}, commit.file, commit.school);
     head.tree.Append(leaf_hash, completed_);
     head.seal = format::NextSeal(head.seal, leaf_hash, batch.sequence, index, commit);
   }
@@ -303,28 +319,44 @@ absl::Status Ledger::WriteHeads() {
     absl::StatusOr<std::string> checkpoint =
         signer_.Sign(FormatCheckpoint({LedgerOrigin(installation_, partition), size, head.tree.Root()}));
     if (!checkpoint.ok()) return checkpoint.status();
-    absl::StatusOr<std::string> rows = signer_.Sign(
-        FormatCheckpoint(format::RowsCheckpoint(installation_, partition, size, head.seal, head.followed)));
+    absl::StatusOr<std::string> rows = signer_.Sign(FormatCheckpoint(
+        format::RowsCheckpoint(installation_, partition, size, head.followed, head.listed, head.seal)));
     if (!rows.ok()) return rows.status();
     SqliteStatement& upsert = statements_->upsert_head;
     upsert.Bind(1, partition);
     upsert.Bind(2, static_cast<std::int64_t>(head.followed));
-    upsert.BindBlob(3, AsView(head.seal));
-    upsert.BindText(4, *checkpoint);
-    upsert.BindText(5, *rows);
+    upsert.Bind(3, static_cast<std::int64_t>(head.listed));
+    upsert.BindBlob(4, AsView(head.seal));
+    upsert.BindText(5, *checkpoint);
+    upsert.BindText(6, *rows);
     if (absl::Status s = upsert.Run(); !s.ok()) return s;
     head.checkpoint = *std::move(checkpoint);
   }
   return database_->Execute("COMMIT");
 }
 
+absl::Status Ledger::WriteLists() {
+  if (absl::Status s = lists_->Write(); !s.ok()) return s;
+  for (Head& head : appended_) {
+    if (head.listed == head.tree.size()) continue;
+    head.listed = head.tree.size();
+    head.changed = true;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Ledger::CommitLocked() {
   if (!open_transaction_) return absl::OkStatus();
-  if (absl::Status s = WriteHeads(); !s.ok()) {
+  const bool list = lists_->gathered() >= list_after_;
+  absl::Status status = list ? WriteLists() : absl::OkStatus();
+  if (status.ok()) status = WriteHeads();
+  if (!status.ok()) {
     Rollback();
-    return s;
+    return status;
   }
   open_transaction_ = false;
+  if (list) lists_->ClearGathered();
+  durable_gathered_ = lists_->gathered();
   for (std::uint32_t partition = 0; partition < kLedgerPartitions; ++partition) {
     if (!appended_[partition].changed) continue;
     appended_[partition].changed = false;
@@ -451,42 +483,48 @@ absl::StatusOr<std::vector<LedgerEntry>> Ledger::Entries(std::uint32_t partition
   return entries;
 }
 
-absl::StatusOr<std::vector<LedgerEntry>> Ledger::EntriesOf(int statement_of, std::string_view name,
-                                                           const Page& page) const {
+absl::StatusOr<std::vector<LedgerEntry>> Ledger::EntriesOf(bool file, std::string_view name, const Page& page) const {
   absl::MutexLock lock(&mutex_);
-  SqliteStatement& statement = statements_->by[statement_of + (page.newest_first ? 1 : 0)];
-  const std::int64_t start = page.newest_first ? std::numeric_limits<std::int64_t>::max() : -1;
-  statement.BindText(1, name);
-  statement.Bind(2, page.after ? format::EntryPosition(*page.after) : start);
+  const auto committed = [&](EntryId id) {
+    mutex_.AssertHeld();
+    return id.leaf < durable_[id.partition].tree.size();
+  };
+  absl::StatusOr<std::vector<EntryId>> ids =
+      lists_->Find(file ? EntryLists::By::kFile : EntryLists::By::kSchool, name, page.after, page.newest_first,
+                   std::min(page.limit, kMaxEntriesPerRead), committed);
+  if (!ids.ok()) return ids.status();
   std::vector<LedgerEntry> entries;
-  absl::Status status;
-  const std::size_t limit = std::min(page.limit, kMaxEntriesPerRead);
-  for (std::size_t bytes = 0; entries.size() < limit && bytes < kMaxBytesPerRead;) {
-    absl::StatusOr<bool> row = statement.Step();
-    status = row.status();
-    if (!status.ok() || !*row) break;
-    LedgerEntry entry;
-    status = format::ReadEntry(statement, entry);
-    if (!status.ok()) break;
-    if (entry.id.partition >= kLedgerPartitions) {
-      status = absl::DataLossError("the ledger has an entry of a partition that cannot be");
-      break;
+  std::size_t bytes = 0;
+  for (const EntryId id : *ids) {
+    if (bytes >= kMaxBytesPerRead) break;
+    LedgerEntry& entry = entries.emplace_back();
+    absl::StatusOr<bool> found = ReadOne(id, entry);
+    if (!found.ok()) return found.status();
+    if (!*found || (file ? entry.file : entry.school) != name) {
+      return Damaged(id.partition, absl::StrCat("a list names leaf ", id.leaf, ", which is none of its own"));
     }
-    if (entry.id.leaf >= durable_[entry.id.partition].tree.size()) continue;  // not committed yet
     bytes += entry.bytes.size();
-    entries.push_back(std::move(entry));
   }
-  statement.Reset();
-  if (!status.ok()) return status;
   return entries;
 }
 
+absl::StatusOr<bool> Ledger::ReadOne(EntryId id, LedgerEntry& entry) const {
+  SqliteStatement& statement = statements_->entries;
+  statement.Bind(1, format::EntryPosition(id));
+  statement.Bind(2, format::EntryPosition({id.partition, id.leaf + 1}));
+  absl::StatusOr<bool> row = statement.Step();
+  absl::Status status = row.ok() && *row ? format::ReadEntry(statement, entry) : row.status();
+  statement.Reset();
+  if (!status.ok()) return status;
+  return row;
+}
+
 absl::StatusOr<std::vector<LedgerEntry>> Ledger::EntriesOfFile(std::string_view file, const Page& page) const {
-  return EntriesOf(0, file, page);
+  return EntriesOf(true, file, page);
 }
 
 absl::StatusOr<std::vector<LedgerEntry>> Ledger::EntriesOfSchool(std::string_view school, const Page& page) const {
-  return EntriesOf(2, school, page);
+  return EntriesOf(false, school, page);
 }
 
 }  // namespace vigil

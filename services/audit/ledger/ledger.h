@@ -22,6 +22,11 @@
 
 namespace vigil {
 
+namespace format {
+struct StoredHead;
+}
+
+class EntryLists;
 class SqliteDatabase;
 
 // The ledger: every commit of every partition, in the order of the log, under a Merkle tree a partition whose
@@ -41,6 +46,9 @@ class Ledger {
   struct Options {
     std::string directory;     // made if it is not there
     std::string installation;  // part of the checkpoints' origin; one for the life of the ledger
+    // How many entries gather in memory before the lists by file and school are written. More: less work each, longer
+    // stalls (20,000: some 100 ms), a slower start.
+    std::size_t list_after = 20'000;
   };
 
   // Opens or creates. A ledger that was there is checked against its own last checkpoints: signatures, and roots
@@ -99,6 +107,7 @@ class Ledger {
   struct Head {
     merkle::Frontier tree;
     std::uint64_t followed = 0;
+    std::uint64_t listed = 0;  // leaves whose entries are in the stored lists
     Digest seal{};
     std::string checkpoint;
     bool changed = false;  // since the last Commit
@@ -106,9 +115,10 @@ class Ledger {
 
   Ledger(const Options& options, NoteSigner signer, std::unique_ptr<SqliteDatabase> database);
   absl::Status Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status LoadHead(std::uint32_t partition, std::uint64_t followed, std::string_view seal,
-                        std::string_view checkpoint, std::string_view rows) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadHead(const format::StoredHead& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadEnd(std::uint32_t partition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Write(const LedgerBatch& batch, Head& head) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CommitLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -116,14 +126,19 @@ class Ledger {
   void Rollback() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Digest> Node(std::uint32_t partition, merkle::NodeId node) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckSize(std::uint32_t partition, std::uint64_t size) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::vector<LedgerEntry>> EntriesOf(int statement_of, std::string_view name, const Page& page) const;
+  absl::StatusOr<std::vector<LedgerEntry>> EntriesOf(bool file, std::string_view name, const Page& page) const;
+  absl::StatusOr<bool> ReadOne(EntryId id, LedgerEntry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WriteLists() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string installation_;
+  const std::size_t list_after_;
   const NoteSigner signer_;
   mutable absl::Mutex mutex_;
   std::unique_ptr<SqliteDatabase> database_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Statements> statements_
-      ABSL_GUARDED_BY(mutex_);  // declared after database_: finalized before it closes
+      ABSL_GUARDED_BY(mutex_);                                 // declared after database_: finalized before it closes
+  std::unique_ptr<EntryLists> lists_ ABSL_GUARDED_BY(mutex_);  // as well
+  std::size_t durable_gathered_ ABSL_GUARDED_BY(mutex_) = 0;   // of what lists_ has gathered
   bool open_transaction_ ABSL_GUARDED_BY(mutex_) = false;
   std::array<Head, kLedgerPartitions> durable_ ABSL_GUARDED_BY(mutex_);
   std::array<Head, kLedgerPartitions> appended_ ABSL_GUARDED_BY(mutex_);

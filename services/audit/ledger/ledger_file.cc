@@ -1,22 +1,41 @@
 #include "audit/ledger/ledger_file.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "audit/ledger/format.h"
+#include "audit/ledger/sha256.h"
 #include "audit/ledger/sqlite.h"
+#include "platform/crypto/random.h"
 
 namespace vigil {
 namespace {
 
-struct StoredHead {
-  std::uint64_t followed = 0;
-  std::string seal;
-  std::string checkpoint;
-  std::string rows;
+using format::StoredHead;
+
+// What a list must hold, told apart from what it holds by count and by the sum of a hash over each row under a key of
+// this run, which nobody can have made rows for.
+class ListSum {
+ public:
+  explicit ListSum(std::string_view key) : key_(key) {}
+  void Add(std::string_view name, std::int64_t position) {
+    const Digest hash = HashPieces({key_, {reinterpret_cast<const char*>(&position), sizeof position}, name});
+    std::uint64_t part = 0;
+    std::memcpy(&part, hash.data(), sizeof part);
+    sum_ += part;
+    ++count_;
+  }
+  bool operator==(const ListSum& other) const { return count_ == other.count_ && sum_ == other.sum_; }
+
+ private:
+  std::string_view key_;
+  std::uint64_t sum_ = 0;
+  std::uint64_t count_ = 0;
 };
 
 class FileRun {
@@ -39,28 +58,47 @@ class FileRun {
 
   absl::Status VerifyAll() {
     if (absl::Status s = CheckStructure(); !s.ok()) return s;
-    if (absl::Status s = ReadHeads(); !s.ok()) return s;
+    absl::StatusOr<std::vector<StoredHead>> heads = format::ReadHeads(database_);
+    if (!heads.ok()) return heads.status();
     std::uint64_t entries = 0;
     std::uint64_t nodes = 0;
     for (const auto& [partition, texts] : what_.earlier) {
-      if (!texts.empty() && !heads_.contains(partition)) {
+      const auto is_of = [p = partition](const StoredHead& head) { return head.partition == p; };
+      if (!texts.empty() && std::none_of(heads->begin(), heads->end(), is_of)) {
         Add(DifferenceKind::kEarlierCheckpoint,
             absl::StrFormat("partition %02d: it once signed a checkpoint, and is gone", partition));
       }
     }
-    for (const auto& [partition, head] : heads_) {
-      absl::StatusOr<std::uint64_t> size = VerifyOne(partition, head);
+    for (const StoredHead& head : *heads) {
+      absl::StatusOr<std::uint64_t> size = VerifyOne(head);
       if (!size.ok()) return size.status();
       entries += *size;
       nodes += *size - static_cast<std::uint64_t>(std::popcount(*size));
     }
     // Rows where no partition looks.
     if (absl::Status s = CheckCount("entries", "SELECT COUNT(*) FROM entries", entries); !s.ok()) return s;
-    return CheckCount("nodes", "SELECT COUNT(*) FROM nodes", nodes);
+    if (absl::Status s = CheckCount("nodes", "SELECT COUNT(*) FROM nodes", nodes); !s.ok()) return s;
+    // What a list must hold is known only once all entries have been read, and they can be trusted.
+    if (!result_.differences.empty()) return absl::OkStatus();
+    if (absl::Status s = CheckList("by_file", by_file_); !s.ok()) return s;
+    return CheckList("by_school", by_school_);
+  }
+
+  // A row missing from a list would be missing from answers.
+  absl::Status CheckList(const std::string& table, const ListSum& expected) {
+    absl::StatusOr<SqliteStatement> rows = database_.Prepare("SELECT name, position FROM " + table);
+    if (!rows.ok()) return rows.status();
+    ListSum found(list_key_);
+    absl::StatusOr<bool> row = rows->Step();
+    for (; row.ok() && *row; row = rows->Step()) found.Add(rows->Bytes(0), rows->Integer(1));
+    if (!row.ok()) return row.status();
+    if (found != expected)
+      Add(DifferenceKind::kStoredRows, "the list " + table + " does not hold the entries that it should");
+    return absl::OkStatus();
   }
 
   absl::Status CheckStructure() {
-    absl::StatusOr<SqliteStatement> check = database_.Prepare("PRAGMA integrity_check(1)");
+    absl::StatusOr<SqliteStatement> check = database_.Prepare("PRAGMA quick_check(1)");
     if (!check.ok()) return check.status();
     absl::StatusOr<bool> row = check->Step();
     if (!row.ok()) return row.status();
@@ -71,26 +109,9 @@ class FileRun {
     return absl::OkStatus();
   }
 
-  absl::Status ReadHeads() {
-    absl::StatusOr<SqliteStatement> rows =
-        database_.Prepare("SELECT partition, followed, seal, checkpoint, rows FROM heads");
-    if (!rows.ok()) return rows.status();
-    while (true) {
-      absl::StatusOr<bool> row = rows->Step();
-      if (!row.ok()) return row.status();
-      if (!*row) return absl::OkStatus();
-      if (rows->Integer(0) < 0 || rows->Integer(0) >= kLedgerPartitions) {
-        Add(DifferenceKind::kStoredRows, absl::StrCat("a head of partition ", rows->Integer(0), ", which cannot be"));
-        continue;
-      }
-      heads_[static_cast<std::uint32_t>(rows->Integer(0))] = {static_cast<std::uint64_t>(rows->Integer(1)),
-                                                              std::string(rows->Bytes(2)), std::string(rows->Bytes(3)),
-                                                              std::string(rows->Bytes(4))};
-    }
-  }
-
   // The size that the partition's checkpoint says, 0 if it says none.
-  absl::StatusOr<std::uint64_t> VerifyOne(std::uint32_t partition, const StoredHead& head) {
+  absl::StatusOr<std::uint64_t> VerifyOne(const StoredHead& head) {
+    const std::uint32_t partition = head.partition;
     absl::StatusOr<SqliteStatement> rows =
         database_.Prepare("SELECT " + std::string(format::kEntryColumns) +
                           " FROM entries WHERE position BETWEEN ?1 AND ?2 ORDER BY position");
@@ -111,6 +132,10 @@ class FileRun {
       if (!row.ok() || !*row) return row;
       if (absl::Status s = format::ReadEntry(*rows, entry); !s.ok()) return s;
       seal = format::NextSeal(seal, entry);
+      if (entry.id.leaf < head.listed) {
+        if (!entry.file.empty()) by_file_.Add(entry.file, rows->Integer(0));
+        if (!entry.school.empty()) by_school_.Add(entry.school, rows->Integer(0));
+      }
       return true;
     };
     one.stored_node = [&](merkle::NodeId id) -> absl::StatusOr<Digest> {
@@ -133,13 +158,15 @@ class FileRun {
     if (verified->difference) {
       result_.differences.push_back(*std::move(verified->difference));
     } else {
-      CheckSealed(partition, head, verified->checkpoint.size, seal);
+      CheckSealed(head, verified->checkpoint.size, seal);
     }
     return verified->checkpoint.size;
   }
 
-  void CheckSealed(std::uint32_t partition, const StoredHead& head, std::uint64_t size, const Digest& seal) {
-    const Checkpoint expected = format::RowsCheckpoint(what_.installation, partition, size, seal, head.followed);
+  void CheckSealed(const StoredHead& head, std::uint64_t size, const Digest& seal) {
+    const std::uint32_t partition = head.partition;
+    const Checkpoint expected =
+        format::RowsCheckpoint(what_.installation, partition, size, head.followed, head.listed, seal);
     absl::StatusOr<Checkpoint> signed_rows = OpenCheckpoint(head.rows, what_.key, expected.origin);
     if (!signed_rows.ok()) {
       Add(DifferenceKind::kStoredRows, absl::StrFormat("partition %02d: the signature over its rows: %s", partition,
@@ -166,7 +193,9 @@ class FileRun {
 
   const LedgerFileToVerify& what_;
   SqliteDatabase& database_;
-  std::map<std::uint32_t, StoredHead> heads_;
+  const std::string list_key_ = SystemRandom().Bytes(16);
+  ListSum by_file_{list_key_};
+  ListSum by_school_{list_key_};
   LedgerFileVerification result_;
 };
 

@@ -28,8 +28,7 @@ struct LedgerFileVerification {
 };
 
 // Checks a ledger's directory offline: every row of every partition as VerifyPartition does, the stored nodes, the
-// sealed columns, that nothing else is there, and SQLite's own structure (a row missing from an index would be missing
-// from answers).
+// sealed columns, the lists by file and school, that nothing else is there, and SQLite's own structure.
 //
 // Without the stream, what came after the newest of the `earlier` checkpoints is only as good as the key: who holds it
 // can sign anything that begins with what was seen. NotFound: no ledger there. FailedPrecondition: a process has it

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -29,6 +31,9 @@ struct Options {
   std::uint64_t files = 50'000;
   std::string directory = std::filesystem::temp_directory_path().string();
 };
+
+// Of this process, so that the figures can be compared on a machine that is busy with other things.
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 using Clock = std::chrono::steady_clock;
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -65,6 +70,7 @@ int Run(Options options) {
   std::vector<LedgerCommit> commits(options.commits_per_message);
   std::uint64_t appended = 0;
   const Clock::time_point append_start = Clock::now();
+  const double append_cpu_start = CpuSeconds();
   for (std::uint64_t message = 0; appended < options.commits; ++message) {
     const auto partition = static_cast<std::uint32_t>(message % kLedgerPartitions);
     for (LedgerCommit& commit : commits) {
@@ -81,6 +87,7 @@ int Run(Options options) {
     }
   }
   const double append_seconds = SecondsSince(append_start);
+  const double append_cpu = CpuSeconds() - append_cpu_start;
 
   constexpr int kProofs = 20'000;
   const Clock::time_point proof_start = Clock::now();
@@ -92,6 +99,40 @@ int Run(Options options) {
   }
   const double proof_seconds = SecondsSince(proof_start);
 
+  // As anyone does who has the commits and a checkpoint: nothing read from a disk.
+  std::vector<LedgerEntry> entries;
+  while (entries.size() < ledger.Size(0) && entries.size() < 50'000) {
+    auto more = ledger.Entries(0, entries.size(), Ledger::kMaxEntriesPerRead);
+    Check(more.status());
+    std::move(more->begin(), more->end(), std::back_inserter(entries));
+  }
+  std::size_t next_commit = 0;
+  std::size_t next_entry = 0;
+  const double pure_start = CpuSeconds();
+  const auto pure = VerifyPartition({
+      .partition = 0,
+      .installation = "bench",
+      .key = ledger.key(),
+      .checkpoint = ledger.SignedCheckpoint(0),
+      .ledger = [&](LedgerEntry& entry) -> absl::StatusOr<bool> {
+        if (next_entry == entries.size()) return false;
+        entry = entries[next_entry++];
+        return true;
+      },
+      .stream = [&](StreamCommit& commit) -> absl::StatusOr<bool> {
+        if (next_commit == entries.size()) return false;
+        const LedgerEntry& entry = entries[next_commit++];
+        commit.sequence = entry.sequence;
+        commit.index = entry.index;
+        commit.bytes = entry.bytes;
+        return true;
+      },
+  });
+  const double pure_cpu = CpuSeconds() - pure_start;
+  Check(pure.status());
+  if (pure->difference && entries.size() == ledger.Size(0)) Fail(absl::DataLossError(pure->difference->text));
+  const std::uint64_t pure_leaves = pure->leaves;
+
   const NoteVerifier key = ledger.key();
   opened->reset();
   const Clock::time_point reopen_start = Clock::now();
@@ -101,9 +142,11 @@ int Run(Options options) {
   opened->reset();
 
   const Clock::time_point verify_start = Clock::now();
+  const double verify_cpu_start = CpuSeconds();
   const auto verified = VerifyLedgerFile({.directory = options.directory, .installation = "bench", .key = key});
   Check(verified.status());
   const double verify_seconds = SecondsSince(verify_start);
+  const double verify_cpu = CpuSeconds() - verify_cpu_start;
   for (const Difference& difference : verified->differences) Fail(absl::DataLossError(difference.text));
 
   std::sort(syncs.begin(), syncs.end());
@@ -114,12 +157,14 @@ int Run(Options options) {
       "{\"ledger\": %d}, "
       "\"appended_per_s\": %.0f, \"verified_per_s\": %.0f, \"proofs_per_s\": %.0f, \"reopen_ms\": %.1f, \"commits\": "
       "%d, "
-      "\"disk_bytes_per_commit\": %.0f}\n",
+      "\"disk_bytes_per_commit\": %.0f, \"append_cpu_us_per_commit\": %.2f, "
+      "\"verify_cpu_us_per_commit\": %.2f, \"verify_in_memory_cpu_us_per_commit\": %.2f}\n",
       static_cast<double>(appended) / append_seconds, syncs[syncs.size() / 2], syncs[syncs.size() * 99 / 100],
       syncs.back(), appended - verified->leaves, usage.ru_maxrss * 1024, static_cast<double>(appended) / append_seconds,
       static_cast<double>(verified->leaves) / verify_seconds, kProofs / proof_seconds, reopen_seconds * 1e3, appended,
-      static_cast<double>(std::filesystem::file_size(options.directory + "/ledger.db")) /
-          static_cast<double>(appended));
+      static_cast<double>(std::filesystem::file_size(options.directory + "/ledger.db")) / static_cast<double>(appended),
+      append_cpu * 1e6 / static_cast<double>(appended), verify_cpu * 1e6 / static_cast<double>(appended),
+      pure_cpu * 1e6 / static_cast<double>(pure_leaves));
   std::filesystem::remove_all(options.directory);
   return appended == verified->leaves ? 0 : 1;
 }

@@ -98,9 +98,11 @@ inline absl::Status Follow(Ledger& ledger, const Streams& streams) {
   return ledger.Commit();
 }
 
-inline absl::StatusOr<std::unique_ptr<Ledger>> OpenLedger(const std::string& directory, std::uint64_t seed = 1) {
+// Lists are written early, so that a small ledger has entries in them and entries that are not in them yet.
+inline absl::StatusOr<std::unique_ptr<Ledger>> OpenLedger(const std::string& directory, std::uint64_t seed = 1,
+                                                          std::size_t list_after = 16) {
   SeededRandom random(seed);
-  return Ledger::Open({directory, kInstallation}, random);
+  return Ledger::Open({directory, kInstallation, list_after}, random);
 }
 
 // The commits of a stream as a verifier reads them. `messages` must outlive it.

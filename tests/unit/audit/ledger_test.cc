@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "audit/ledger/sqlite.h"
 #include "ledger_sample.h"
 
@@ -159,37 +160,43 @@ TEST_F(LedgerTest, BuiltAgainFromTheLogHasTheSameRoots) {
   EXPECT_NE(first->SignedCheckpoint(15), second->SignedCheckpoint(15)) << "each replica has its own key";
 }
 
-TEST_F(LedgerTest, PagesOfAFileAndASchoolAreCompleteInBothOrders) {
-  auto ledger = OpenLedger(path()).value();
-  ASSERT_TRUE(Follow(*ledger, streams_).ok());
-  std::vector<EntryId> of_file;
-  std::vector<EntryId> of_school;
-  for (const auto& [partition, messages] : streams_) {
-    for (const LedgerEntry& entry : ledger->Entries(partition, 0, 1000).value()) {
+TEST_F(LedgerTest, PagesOfAFileAndASchoolAreCompleteInBothOrdersHoweverManyAreInTheLists) {
+  for (const std::size_t list_after : {1, 50, 100'000}) {
+    const std::string directory = directory_.path(absl::StrCat("listed-", list_after));
+    auto ledger = OpenLedger(directory, 1, list_after).value();
+    Streams part = streams_;
+    for (auto& [partition, messages] : part) messages.resize(30);
+    ASSERT_TRUE(Follow(*ledger, part).ok());
+    ASSERT_TRUE(Follow(*ledger, streams_).ok());
+    ledger.reset();
+    ledger = OpenLedger(directory, 1, list_after).value();
+    std::vector<EntryId> of_file;
+    std::vector<EntryId> of_school;
+    for (const LedgerEntry& entry : ledger->Entries(3, 0, 1000).value()) {
       if (entry.file == "file-3-2") of_file.push_back(entry.id);
       if (entry.school == "school-3-1") of_school.push_back(entry.id);
     }
+    ASSERT_GT(of_file.size(), 5u);
+    ASSERT_GT(of_school.size(), 5u);
+    const auto read = [&](auto method, const char* name, bool newest_first) {
+      std::vector<EntryId> ids;
+      Ledger::Page page{.limit = 4, .newest_first = newest_first};
+      while (true) {
+        const std::vector<LedgerEntry> entries = (*ledger.*method)(name, page).value();
+        EXPECT_LE(entries.size(), 4u);
+        if (entries.empty()) return ids;
+        for (const LedgerEntry& entry : entries) ids.push_back(entry.id);
+        page.after = ids.back();
+      }
+    };
+    EXPECT_EQ(read(&Ledger::EntriesOfFile, "file-3-2", false), of_file);
+    EXPECT_EQ(read(&Ledger::EntriesOfSchool, "school-3-1", false), of_school);
+    std::reverse(of_file.begin(), of_file.end());
+    std::reverse(of_school.begin(), of_school.end());
+    EXPECT_EQ(read(&Ledger::EntriesOfFile, "file-3-2", true), of_file);
+    EXPECT_EQ(read(&Ledger::EntriesOfSchool, "school-3-1", true), of_school);
+    EXPECT_TRUE(ledger->EntriesOfFile("", {}).value().empty()) << "what concerns a school is of no file";
   }
-  ASSERT_GT(of_file.size(), 5u);
-  ASSERT_GT(of_school.size(), 5u);
-  const auto read = [&](auto method, const char* name, bool newest_first) {
-    std::vector<EntryId> ids;
-    Ledger::Page page{.limit = 4, .newest_first = newest_first};
-    while (true) {
-      const std::vector<LedgerEntry> entries = (*ledger.*method)(name, page).value();
-      EXPECT_LE(entries.size(), 4u);
-      if (entries.empty()) return ids;
-      for (const LedgerEntry& entry : entries) ids.push_back(entry.id);
-      page.after = ids.back();
-    }
-  };
-  EXPECT_EQ(read(&Ledger::EntriesOfFile, "file-3-2", false), of_file);
-  EXPECT_EQ(read(&Ledger::EntriesOfSchool, "school-3-1", false), of_school);
-  std::reverse(of_file.begin(), of_file.end());
-  std::reverse(of_school.begin(), of_school.end());
-  EXPECT_EQ(read(&Ledger::EntriesOfFile, "file-3-2", true), of_file);
-  EXPECT_EQ(read(&Ledger::EntriesOfSchool, "school-3-1", true), of_school);
-  EXPECT_TRUE(ledger->EntriesOfFile("", {}).value().empty()) << "what concerns a school is of no file";
 }
 
 TEST_F(LedgerTest, AReadIsLimited) {
@@ -230,6 +237,7 @@ TEST_F(LedgerTest, TheKeyIsPrivateAndItsLossIsNoticed) {
 TEST_F(LedgerTest, AnAlteredHeadOrEdgeIsNoticedWhenOpened) {
   const char* const edits[] = {
       "UPDATE heads SET followed = followed + 1 WHERE partition = 3",
+      "UPDATE heads SET listed = listed - 1 WHERE partition = 3",
       "UPDATE heads SET seal = zeroblob(32) WHERE partition = 3",
       "UPDATE heads SET checkpoint = (SELECT checkpoint FROM heads WHERE partition = 0) WHERE partition = 3",
       "UPDATE heads SET rows = checkpoint WHERE partition = 3",
@@ -237,6 +245,8 @@ TEST_F(LedgerTest, AnAlteredHeadOrEdgeIsNoticedWhenOpened) {
       "DELETE FROM heads WHERE partition = 3",
       "UPDATE heads SET partition = 77 WHERE partition = 3",
       "DELETE FROM entries WHERE position = (SELECT MAX(position) FROM entries)",
+      "INSERT INTO heads SELECT 0, followed, listed, seal, checkpoint, rows FROM heads WHERE partition = 15 "
+      "ON CONFLICT DO UPDATE SET checkpoint = excluded.checkpoint",
       "INSERT INTO entries SELECT position + 1, leaf_hash, sequence, idx + 1, time, file, school, bytes FROM entries "
       "WHERE position = (SELECT MAX(position) FROM entries)",
       "UPDATE nodes SET hash = zeroblob(32)",
@@ -251,6 +261,12 @@ TEST_F(LedgerTest, AnAlteredHeadOrEdgeIsNoticedWhenOpened) {
     const absl::Status status = OpenLedger(path()).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << edit << ": " << status;
   }
+}
+
+TEST_F(LedgerTest, AListThatNamesAnotherFilesEntryIsNoticedWhenRead) {
+  ASSERT_TRUE(Follow(*OpenLedger(path()).value(), streams_).ok());
+  Edit("UPDATE by_file SET name = 'file-3-2' WHERE position = (SELECT MIN(position) FROM by_file)");
+  EXPECT_TRUE(absl::IsDataLoss(OpenLedger(path()).value()->EntriesOfFile("file-3-2", {}).status()));
 }
 
 TEST_F(LedgerTest, AfterAPowerLossItHoldsWhatWasSyncedAndGoesOn) {
