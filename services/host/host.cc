@@ -1,0 +1,251 @@
+#include "host/host.h"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "domain/pack/loader.h"
+#include "machine/batch_codec.h"
+#include "platform/config/durability_check.h"
+#include "platform/config/settings.h"
+#include "platform/crypto/encoding.h"
+#include "platform/log/nats_log.h"
+#include "platform/logging/log.h"
+#include "platform/metrics/metric_names.h"
+#include "platform/pack_directory/pack_directory.h"
+
+namespace vigil {
+namespace {
+
+constexpr char kVersion[] = "0.1.0";
+constexpr char kLogComponent[] = "log";
+// How often the broker is tried at start, and how often that is said.
+constexpr absl::Duration kTryAgainAfter = absl::Milliseconds(200);
+constexpr absl::Duration kSayAgainAfter = absl::Seconds(10);
+constexpr absl::Duration kReadinessInterval = absl::Milliseconds(50);
+// How long running calls may still take at the end.
+constexpr absl::Duration kGrace = absl::Seconds(1);
+
+constexpr metrics::CounterMetric<0> kCommitsRead{"vigil_machine_commits_total", "Commits read from the log and folded.", {}};
+constexpr metrics::CounterMetric<0> kBatchesWritten{"vigil_machine_batches_written_total", "Batches of this service, stored and read back.", {}};
+constexpr metrics::CounterMetric<0> kVoidCommits{"vigil_machine_void_commits_total", "Commits whose guard failed where they landed.", {}};
+constexpr metrics::CounterMetric<0> kRefusedMessages{
+    "vigil_machine_refused_messages_total", "Messages of the log that are forged, replayed or damaged.", {}};
+constexpr metrics::CounterMetric<0> kConflicts{"vigil_machine_conflicts_total", "Appends that were refused or whose answer was lost.", {}};
+
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+}
+
+absl::Status At(const absl::Status& status, const std::string& path) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+}  // namespace
+
+std::optional<int> ParseOptions(const ServiceIdentity& identity, const config::AcceptedOptions& own, int argc, const char* const* argv,
+                                config::ServiceOptions& options) {
+  using O = config::ServiceOptions;
+  config::AcceptedOptions accepted = own;
+  accepted.required.insert(accepted.required.begin(),
+                           {&O::installation, &O::home, &O::grpc_listen, &O::metrics_listen, &O::tls_ca, &O::tls_certificate, &O::tls_key,
+                            &O::nats_url, &O::nats_ca, &O::nats_seed_file, &O::pack, &O::data_directory, &O::trusted_sources});
+  if (identity.writes) accepted.required.emplace_back(&O::signing_key_file);
+  accepted.optional.insert(accepted.optional.begin(), {&O::redis_url_file, &O::log_store_directory, &O::not_durable, &O::log_level});
+
+  config::Settings settings(absl::StrCat("vigil-", identity.name), identity.summary);
+  config::AddServiceOptions(settings, options, std::move(accepted));
+  if (const std::optional<int> code = settings.ParseOrExit(argc, argv)) return code;
+  log::Level level = log::Level::kInfo;
+  if (!log::ParseLevel(options.log_level, &level).ok()) return 2;
+  log::Configure(identity.name, level);
+  return std::nullopt;
+}
+
+int CannotStart(const absl::Status& status) {
+  log::Error("cannot start", {{"reason", status}});
+  return 1;
+}
+
+absl::StatusOr<Secret<std::string>> ReadKeyFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadText(path);
+  if (!text.ok()) return text.status();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) text->pop_back();
+  std::optional<std::string> bytes = HexDecode(*text);
+  if (!bytes || bytes->empty()) return absl::InvalidArgumentError(absl::StrCat(path, " holds no key in hex"));
+  return Secret<std::string>(*std::move(bytes));
+}
+
+absl::StatusOr<SigningKey> ReadSigningKey(const std::string& path) {
+  const absl::StatusOr<Secret<std::string>> seed = ReadKeyFile(path);
+  if (!seed.ok()) return seed.status();
+  absl::StatusOr<SigningKey> key = SigningKey::FromSeed(seed->reveal());
+  if (!key.ok()) return At(key.status(), path);
+  return key;
+}
+
+// ------------------------------------------------------------------------------------------------ opening
+
+absl::StatusOr<std::unique_ptr<ServiceHost>> ServiceHost::Open(ServiceIdentity identity, config::ServiceOptions options) {
+  std::unique_ptr<ServiceHost> host(new ServiceHost(std::move(identity), std::move(options)));
+  if (absl::Status loaded = host->Load(); !loaded.ok()) return loaded;
+  return host;
+}
+
+// Real time until the log says otherwise: only a rehearsal's log ever does.
+ServiceHost::ServiceHost(ServiceIdentity identity, config::ServiceOptions options)
+    : identity_(std::move(identity)),
+      options_(std::move(options)),
+      clock_(&system_clock_, {.real = absl::UnixEpoch(), .domain = absl::UnixEpoch(), .speed = 1}),
+      registry_(identity_.name, kVersion) {}
+
+ServiceHost::~ServiceHost() { lifecycle_.Stop(); }
+
+NatsOptions ServiceHost::nats_options() const {
+  NatsOptions nats;
+  nats.url = options_.nats_url;
+  nats.name = identity_.name;
+  nats.ca_file = options_.nats_ca;
+  nats.nkey_seed_file = options_.nats_seed_file;
+  nats.inbox_prefix = absl::StrCat("_INBOX_", identity_.user);
+  nats.on_problem = [](const std::string& text) { log::Warn("the broker", {{"reason", absl::UnavailableError(text)}}); };
+  return nats;
+}
+
+absl::Status ServiceHost::Load() {
+  if (!options_.log_store_directory.empty()) {
+    if (absl::Status durable = config::CheckDurable(options_.log_store_directory, options_.not_durable); !durable.ok()) return durable;
+  }
+  const auto files = ReadPackDirectory(options_.pack);
+  if (!files.ok()) return files.status();
+  auto pack = domain::LoadPack(*files, PackDigest);
+  if (!pack.ok()) return pack.status();
+  pack_ = *std::move(pack);
+
+  const absl::StatusOr<std::string> trusted = ReadText(options_.trusted_sources);
+  if (!trusted.ok()) return trusted.status();
+  auto sources = ParseTrustedSources(*trusted);
+  if (!sources.ok()) return At(sources.status(), options_.trusted_sources);
+  machine_options_.trusted_sources = *std::move(sources);
+  machine_options_.installation = options_.installation;
+  machine_options_.rehearsal_clock = &clock_;
+  if (identity_.writes) {
+    absl::StatusOr<SigningKey> key = ReadSigningKey(options_.signing_key_file);
+    if (!key.ok()) return key.status();
+    machine_options_.signing_key = *std::move(key);
+  }
+
+  loop_ = std::make_unique<ThreadLoop>(&clock_);
+  absl::StatusOr<std::unique_ptr<Log>> log = OpenNatsLog(nats_options(), identity_.user);
+  if (!log.ok()) return log.status();
+  log_ = *std::move(log);
+  return absl::OkStatus();
+}
+
+void ServiceHost::Attach(Service* service) {
+  machine_ = std::make_unique<Machine>(pack_, log_.get(), &clock_, loop_.get(), service, machine_options_);
+}
+
+// ------------------------------------------------------------------------------------------------ running
+
+absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std::vector<std::string> components) {
+  CountOnScrape();
+  components.insert(components.begin(), kLogComponent);
+  auto server = rpc::Server::Start({.listen = options_.grpc_listen,
+                                    .tls = {.ca = options_.tls_ca, .certificate = options_.tls_certificate, .key = options_.tls_key},
+                                    .components = std::move(components)},
+                                   services);
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  auto exposer = metrics::Exposer::Start(registry_, options_.metrics_listen);
+  if (!exposer.ok()) {
+    server_.reset();
+    return exposer.status();
+  }
+  exposer_ = *std::move(exposer);
+
+  loop_->Start(machine_->hooks());
+  // What answers to others stops first, and what it stands on last.
+  lifecycle_.OnStop("log", [this] { log_->OnConnection({}); });
+  lifecycle_.OnStop("machine", [this] { loop_->Stop(); });
+  watcher_ = std::thread([this] { Watch(); });
+  lifecycle_.OnStop("watcher", [this] { StopWatching(); });
+  lifecycle_.OnStop("metrics", [this] { exposer_.reset(); });
+  lifecycle_.OnStop("grpc", [this] { server_->Stop(kGrace); });
+  log::Info("started", {{"grpc_port", server_->port()}, {"metrics_port", exposer_->port()}, {"pack", log::Id(pack_->digest)}});
+  return absl::OkStatus();
+}
+
+void ServiceHost::Watch() {
+  absl::Time said = absl::InfinitePast();
+  while (!following_) {
+    const absl::Status started = machine_->Start();
+    if (started.ok()) {
+      following_ = true;
+      break;
+    }
+    if (const absl::Time now = system_clock_.NowReal(); now - said >= kSayAgainAfter) {
+      said = now;
+      log::Warn("the log cannot be read yet; trying again", {{"reason", started}});
+    }
+    if (!Pause(kTryAgainAfter)) return;
+  }
+  bool was_ready = false;
+  do {
+    const bool ready = machine_->caught_up() && machine_->connected();
+    if (ready == was_ready) continue;
+    was_ready = ready;
+    server_->SetReady(kLogComponent, ready);
+    if (ready) {
+      log::Info("the log has been read to its end", {{"commits", machine_->statistics().commits.load()}});
+    } else {
+      log::Warn("the connection to the log is lost");
+    }
+  } while (Pause(kReadinessInterval));
+}
+
+bool ServiceHost::Pause(absl::Duration duration) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, absl::ToChronoNanoseconds(duration), [this] { return stopping_; });
+}
+
+void ServiceHost::StopWatching() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void ServiceHost::CountOnScrape() {
+  std::array<metrics::Gauge, kPartitions> lag;
+  for (int partition = 0; partition < kPartitions; ++partition) {
+    lag[static_cast<std::size_t>(partition)] = registry_.Get(metrics::kLogLag, {absl::StrCat(partition)});
+  }
+  // The machine counts for itself; a scrape takes over what has been added since the last one.
+  const auto take_over = [](const metrics::Counter& counter, const std::atomic<std::uint64_t>& total) {
+    counter.Increment(static_cast<double>(total.load()) - counter.value());
+  };
+  registry_.OnScrape([this, lag, take_over, commits = registry_.Get(kCommitsRead), batches = registry_.Get(kBatchesWritten),
+                      voids = registry_.Get(kVoidCommits), refused = registry_.Get(kRefusedMessages), conflicts = registry_.Get(kConflicts)] {
+    if (!following_) return;
+    for (int partition = 0; partition < kPartitions; ++partition) {
+      lag[static_cast<std::size_t>(partition)].Set(static_cast<double>(machine_->Lag(partition)));
+    }
+    const MachineStatistics& statistics = machine_->statistics();
+    take_over(commits, statistics.commits);
+    take_over(batches, statistics.own_batches);
+    take_over(voids, statistics.void_commits);
+    take_over(refused, statistics.refused_messages);
+    take_over(conflicts, statistics.conflicts);
+  });
+}
+
+}  // namespace vigil
