@@ -1,0 +1,220 @@
+#include "escalation-timer/escalation_timer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "domain/clocks.h"
+#include "domain/file.h"
+#include "domain/ladder.h"
+#include "domain/school_time.h"
+#include "platform/metrics/metric_names.h"
+
+namespace vigil {
+namespace {
+
+constexpr char kActor[] = "timer";
+// What rings, or opens the way for what rings, goes before every notice and digest.
+constexpr int kSeverePriority = 100;
+constexpr int kPriority = 10;
+// Later than this (real time) means that nothing ran when it fell due.
+constexpr absl::Duration kFiredLateAfter = absl::Minutes(1);
+
+// The one thing of a file that is to be done next.
+struct Due {
+  absl::Time not_before;
+  int priority = kPriority;
+  const domain::ClockState* clock = nullptr;
+  domain::ClockDue::What what = domain::ClockDue::What::kExpiry;
+  int ordinal = 0;
+  std::optional<domain::LadderClimbed> climb;
+};
+
+bool GoesBefore(const Due& a, const Due& b) {
+  return a.priority != b.priority ? a.priority > b.priority : a.not_before < b.not_before;
+}
+
+int PriorityOfLadder(const domain::Pack& pack, std::string_view ladder) {
+  const domain::LadderRow* row = pack.FindLadder(ladder);
+  return row != nullptr && row->takeable ? kSeverePriority : kPriority;
+}
+
+int PriorityOfClock(const domain::Pack& pack, const domain::ClockRow& row, domain::ClockDue::What what) {
+  switch (what) {
+    case domain::ClockDue::What::kWarning:
+      return PriorityOfLadder(pack, row.warn_ladder);
+    case domain::ClockDue::What::kReview:
+      return PriorityOfLadder(pack, row.review_ladder);
+    case domain::ClockDue::What::kExpiry:
+      if (row.expiry_reopens_alert || row.expiry_opens_gap || !row.expiry_proposes.empty() || row.real_time) return kSeverePriority;
+      return PriorityOfLadder(pack, row.expiry_ladder);
+  }
+  return kPriority;
+}
+
+// Names what happens and the instant it belongs to: ids of clocks and alerts are unique in a case, a file has several.
+Draft DraftOf(const FileEntry& entry, const Due& due, bool fired_late) {
+  const domain::FileState& file = entry.state;
+  Draft draft{.school = file.school, .file = file.file, .actor = {.person = kActor}};
+  if (due.climb) {
+    const domain::LadderClimbed& climb = *due.climb;
+    draft.cause = absl::StrCat("climb/", file.file, "/", climb.alert_id, "/", climb.round, "/", climb.step, climb.ended ? "/ended" : "");
+    draft.events = {{climb}};
+    return draft;
+  }
+  const domain::ClockState& clock = *due.clock;
+  const std::string of_clock = absl::StrCat("/", file.file, "/", clock.clock_id, "/", absl::ToUnixMicros(clock.start_time), "/");
+  switch (due.what) {
+    case domain::ClockDue::What::kWarning:
+      draft.cause = absl::StrCat("warn", of_clock, due.ordinal, "/", absl::ToUnixMicros(clock.due_time));
+      draft.events = {{domain::ClockWarned{.clock_id = clock.clock_id, .warning = due.ordinal}}};
+      break;
+    case domain::ClockDue::What::kReview:
+      draft.cause = absl::StrCat("review", of_clock, due.ordinal);
+      draft.events = {{domain::ClockReviewed{.clock_id = clock.clock_id, .review = due.ordinal}}};
+      break;
+    case domain::ClockDue::What::kExpiry:
+      draft.cause = absl::StrCat("expire", of_clock, absl::ToUnixMicros(clock.due_time));
+      draft.events = {{domain::ClockExpired{.clock_id = clock.clock_id, .due_time = clock.due_time, .fired_late = fired_late}}};
+      break;
+  }
+  return draft;
+}
+
+double SpeedOf(const domain::Commit& commit) { return commit.clock_speed > 0 ? commit.clock_speed : 1; }
+
+}  // namespace
+
+EscalationTimer::EscalationTimer(const domain::Pack* pack, const Clock* clock, metrics::Registry* registry)
+    : pack_(*pack), clock_(clock), registry_(registry) {
+  if (registry == nullptr) return;
+  lateness_ = registry->Get(metrics::kClockLateness);
+  taken_ = registry->Get(metrics::kAlertTaken);
+  untaken_ = registry->Get(metrics::kAlertsUntaken);
+  gap_seconds_ = registry->Get(metrics::kSupervisionGap);
+  for (const auto& [id, row] : pack_.clocks) Kind(id);
+  registry->OnScrape([this] { CountOpenGaps(); });
+}
+
+Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::SchoolState& school, absl::Time now) {
+  Plan plan;
+  if (!domain::HasOpenCase(file.state)) return plan;
+  std::optional<Due> first;
+  const auto consider = [&](Due due) {
+    if (due.not_before > now) {
+      plan.wake = std::min(plan.wake, due.not_before);
+    } else if (!first || GoesBefore(due, *first)) {
+      first = std::move(due);
+    }
+  };
+  for (const domain::ClockState& clock : file.state.current->clocks) {
+    const std::optional<domain::ClockDue> next = domain::NextDue(pack_, clock);
+    if (!next) continue;
+    consider({.not_before = next->not_before,
+              .priority = PriorityOfClock(pack_, *pack_.FindClock(clock.kind), next->what),
+              .clock = &clock,
+              .what = next->what,
+              .ordinal = next->ordinal});
+  }
+  for (const domain::AlertState& alert : file.state.current->alerts) {
+    std::optional<domain::Climb> climb = domain::NextClimb(pack_, school, file.state, alert, now);
+    if (!climb) continue;
+    consider({.not_before = climb->not_before, .priority = PriorityOfLadder(pack_, alert.ladder), .climb = std::move(climb->event)});
+  }
+  if (!first) return plan;
+  const bool fired_late = (now - first->not_before) / clock_->Speed() > kFiredLateAfter;
+  plan.due = DraftOf(file, *first, fired_late);
+  plan.priority = first->priority;
+  return plan;
+}
+
+// ------------------------------------------------------------------------------------------------ metrics
+
+void EscalationTimer::OnCaughtUp() {
+  live_ = true;
+  if (registry_ == nullptr || machine_ == nullptr) return;
+  for (const auto& [id, file] : machine_->files()) {
+    Count(file);
+    CountGaps(file);
+  }
+}
+
+void EscalationTimer::OnCommit(const AppliedCommit& applied) {
+  if (registry_ == nullptr || !live_ || applied.file == nullptr || !applied.applied.guard.ok()) return;
+  Observe(applied);
+  Count(*applied.file);
+  CountGaps(*applied.file);
+}
+
+void EscalationTimer::Observe(const AppliedCommit& applied) {
+  const domain::Commit& commit = applied.commit;
+  for (const domain::Event& event : commit.events) {
+    if (const auto* expired = std::get_if<domain::ClockExpired>(&event.body)) {
+      lateness_.Observe((commit.recorded_time - expired->due_time) / SpeedOf(commit));
+    } else if (const auto* taken = std::get_if<domain::AlertTaken>(&event.body)) {
+      const domain::AlertState* alert = domain::FindAlert(applied.file->state, taken->alert_id);
+      if (alert != nullptr) taken_.Observe((commit.recorded_time - alert->raised_time) / SpeedOf(commit));
+    }
+  }
+}
+
+EscalationTimer::KindGauges& EscalationTimer::Kind(const std::string& kind) {
+  const auto [it, made] = kinds_.try_emplace(kind);
+  if (made) it->second = {registry_->Get(metrics::kClocksRunning, {kind}), registry_->Get(metrics::kClocksOverdue, {kind})};
+  return it->second;
+}
+
+void EscalationTimer::Count(const FileEntry& file) {
+  Counted now;
+  if (domain::HasOpenCase(file.state)) {
+    for (const domain::ClockState& clock : file.state.current->clocks) {
+      if (clock.phase == domain::ClockPhase::kRunning) ++now.running[clock.kind];
+      if (clock.phase == domain::ClockPhase::kOverdue) ++now.overdue[clock.kind];
+    }
+    for (const domain::AlertState& alert : file.state.current->alerts) {
+      const domain::LadderRow* ladder = pack_.FindLadder(alert.ladder);
+      if (alert.phase == domain::AlertPhase::kOpen && ladder != nullptr && ladder->takeable) ++now.untaken;
+    }
+  }
+  const auto it = counted_.find(file.state.file);
+  const Counted before = it == counted_.end() ? Counted{} : it->second;
+  for (const auto& [kind, count] : before.running) Kind(kind).running.Add(-count);
+  for (const auto& [kind, count] : now.running) Kind(kind).running.Add(count);
+  for (const auto& [kind, count] : before.overdue) Kind(kind).overdue.Add(-count);
+  for (const auto& [kind, count] : now.overdue) Kind(kind).overdue.Add(count);
+  untaken_.Add(now.untaken - before.untaken);
+  if (now.running.empty() && now.overdue.empty() && now.untaken == 0) {
+    counted_.erase(file.state.file);
+  } else {
+    counted_[file.state.file] = std::move(now);
+  }
+}
+
+void EscalationTimer::CountGaps(const FileEntry& file) {
+  const domain::GapState* last = nullptr;
+  if (file.state.current && file.state.current->custody && !file.state.current->custody->gaps.empty()) {
+    last = &file.state.current->custody->gaps.back();
+  }
+  const std::lock_guard lock(gaps_mutex_);
+  const auto counted = open_gaps_.find(file.state.file);
+  if (last != nullptr && !domain::IsSet(last->to_time)) {
+    if (counted == open_gaps_.end()) open_gaps_.emplace(file.state.file, last->from_time);
+  } else if (counted != open_gaps_.end()) {
+    if (last != nullptr) gap_seconds_.Increment(absl::ToDoubleSeconds(last->to_time - counted->second));
+    open_gaps_.erase(counted);
+  }
+}
+
+void EscalationTimer::CountOpenGaps() {
+  const absl::Time now = clock_->Now();
+  const std::lock_guard lock(gaps_mutex_);
+  for (auto& [file, counted] : open_gaps_) {
+    if (now <= counted) continue;
+    gap_seconds_.Increment(absl::ToDoubleSeconds(now - counted));
+    counted = now;
+  }
+}
+
+}  // namespace vigil
