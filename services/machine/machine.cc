@@ -366,10 +366,10 @@ void Machine::FormBatch(Partition& partition) {
 void Machine::Append(Partition& partition) {
   const InFlight& batch = *partition.in_flight;
   log_->Append(partition.number, batch.expected_last, batch.message,
-               [this, number = partition.number, hash = batch.hash](AppendOutcome outcome) {
-                 // Success needs no hop: reading back tells it.
+               [this, loop = loop_, number = partition.number, hash = batch.hash](AppendOutcome outcome) {
+                 // Success needs no hop: reading back tells it. The log answers for the last time when it ends, after this machine.
                  if (outcome.status.ok()) return;
-                 loop_->Post([this, number, hash, outcome = std::move(outcome)]() mutable { OnOutcome(number, hash, std::move(outcome)); });
+                 loop->Post([this, number, hash, outcome = std::move(outcome)]() mutable { OnOutcome(number, hash, std::move(outcome)); });
                });
 }
 
