@@ -77,6 +77,12 @@ void AddOne(Settings& settings, ServiceOptions& options, const ServiceSetting& m
 
 }  // namespace
 
+AcceptedOptions CommonOptions() {
+  return {.required = {&O::installation, &O::home, &O::grpc_listen, &O::metrics_listen, &O::tls_ca, &O::tls_certificate, &O::tls_key,
+                       &O::nats_url, &O::nats_ca, &O::nats_seed_file, &O::data_directory, &O::trusted_sources, &O::log_store_directory},
+          .optional = {&O::redis_url_file, &O::pack, &O::not_durable, &O::log_level}};
+}
+
 void AddServiceOptions(Settings& settings, ServiceOptions& options, AcceptedOptions accepted) {
   for (const ServiceSetting& member : accepted.required) AddOne(settings, options, member, true);
   for (const ServiceSetting& member : accepted.optional) AddOne(settings, options, member, false);

@@ -2,8 +2,8 @@
 //
 //   config::ServiceOptions options;
 //   config::Settings settings("vigil-intake", "The one door for what people do.");
-//   config::AddServiceOptions(settings, options,
-//                             {.required = {&config::ServiceOptions::grpc_listen, …}, .optional = {&config::ServiceOptions::log_level}});
+//   config::AddServiceOptions(settings, options, config::CommonOptions());
+//   config::AddServiceOptions(settings, options, {.required = {&config::ServiceOptions::signing_key_file}, .optional = {…}});
 //   if (auto code = settings.ParseOrExit(argc, argv)) return *code;
 #pragma once
 
@@ -56,6 +56,9 @@ struct AcceptedOptions {
   std::vector<ServiceSetting> required;
   std::vector<ServiceSetting> optional = {};
 };
+
+// What every service takes; each adds its own to it.
+AcceptedOptions CommonOptions();
 
 // `options` outlives `settings`' parsing.
 void AddServiceOptions(Settings& settings, ServiceOptions& options, AcceptedOptions accepted);

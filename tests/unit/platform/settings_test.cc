@@ -166,6 +166,17 @@ TEST(ServiceOptionsTest, AServiceTakesOnlyWhatItDeclares) {
   EXPECT_FALSE(settings.Parse({"--nats_url", "tls://127.0.0.1:4222", "--log_level", "loud"}, &printed).ok());
 }
 
+TEST(ServiceOptionsTest, WhatIsCommonAndAServicesOwnGoTogether) {
+  ServiceOptions options;
+  Settings settings("vigil-intake", "the door");
+  AddServiceOptions(settings, options, CommonOptions());
+  AddServiceOptions(settings, options, {.required = {&ServiceOptions::signing_key_file}});
+  std::string printed;
+  const absl::StatusOr<Settings::Outcome> outcome = settings.Parse({}, &printed);
+  EXPECT_THAT(std::string(outcome.status().message()), HasSubstr("installation: must be given"));
+  EXPECT_THAT(settings.Table(), testing::AllOf(HasSubstr("nats_seed_file"), HasSubstr("signing_key_file"), HasSubstr("redis_url_file")));
+}
+
 TEST(ServiceOptionsTest, EveryOptionCanBeDeclared) {
   using O = ServiceOptions;
   ServiceOptions options;
