@@ -1,0 +1,206 @@
+// `vigil`: the operators' command line. What it can do is command_table.cc; what needs more than one request has a folder.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vigil/command_runner.h"
+#include "vigil/command_table.h"
+#include "vigil/environment.h"
+#include "vigil/play/play.h"
+#include "vigil/sample/sample_command.h"
+#include "vigil/verify/verify_command.h"
+
+namespace vigil {
+namespace {
+
+struct GlobalOptions {
+  std::string token;
+  std::string as;
+  std::string language;
+  std::string idempotency_key;
+  std::string if_match;
+  bool json = false;
+};
+
+// A row of the table on the command line: where CLI11 puts what was typed.
+struct Typed {
+  const CommandRow* row = nullptr;
+  CLI::App* app = nullptr;
+  std::vector<std::string> positional;
+  std::string body_file;
+  std::map<std::string, std::vector<std::string>, std::less<>> values;
+  std::map<std::string, bool, std::less<>> flags;
+  bool only_code = false;
+};
+
+// Help is printed while options are still being parsed, so the language is looked for beforehand.
+Language LanguageOf(int argc, char** argv, const Environment& environment) {
+  std::string wanted;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument(argv[i]);
+    if (argument == "--lang" && i + 1 < argc) wanted = argv[i + 1];
+    if (argument.starts_with("--lang=")) wanted = argument.substr(std::string_view("--lang=").size());
+  }
+  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+    const std::string locale = environment.Get(name);
+    if (!locale.empty()) return ChooseLanguage(wanted, locale);
+  }
+  return ChooseLanguage(wanted, "");
+}
+
+std::unique_ptr<Typed> AddRow(CLI::App& app, const CommandRow& row, Language language) {
+  auto typed = std::make_unique<Typed>();
+  typed->row = &row;
+  typed->app = app.add_subcommand(std::string(row.command), std::string(row.help.In(language)));
+  const std::vector<std::string> parameters = PathParameters(row.path);
+  typed->positional.resize(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) typed->app->add_option(parameters[i], typed->positional[i])->required();
+  if (row.body_file) typed->app->add_option("file", typed->body_file)->required();
+  for (const OptionRow& option : row.options) {
+    const std::string name(option.option);
+    const std::string help(option.help.In(language));
+    if (option.kind == ValueKind::kYes || option.kind == ValueKind::kNo) {
+      typed->app->add_flag(name, typed->flags[name], help);
+      continue;
+    }
+    const bool repeats = option.kind == ValueKind::kTexts || option.kind == ValueKind::kFields || option.kind == ValueKind::kShifts;
+    CLI::Option* added = typed->app->add_option(name, typed->values[name], help)->required(option.required)->allow_extra_args(false);
+    if (!repeats) added->expected(1);
+  }
+  if (row.answer == Answer::kCustody) {
+    typed->app->add_flag("--code", typed->only_code, std::string(Words{"只显示当前口令", "only the place's code now"}.In(language)));
+  }
+  return typed;
+}
+
+int RunTyped(const Typed& typed, RunOptions options) {
+  CommandInput input;
+  input.positional = typed.positional;
+  for (const auto& [name, values] : typed.values) {
+    if (!values.empty()) input.values[name] = values;
+  }
+  for (const auto& [name, given] : typed.flags) {
+    if (given) input.values[name] = {""};
+  }
+  if (!typed.body_file.empty()) {
+    if (typed.body_file == "-") {
+      input.body.assign(std::istreambuf_iterator<char>(std::cin), {});
+    } else {
+      std::ifstream file(typed.body_file, std::ios::binary);
+      input.body.assign(std::istreambuf_iterator<char>(file), {});
+      if (!file) input.body.clear();
+    }
+    if (input.body.empty()) {
+      std::fprintf(stderr, "vigil: cannot read %s\n", typed.body_file.c_str());
+      return kExitWrongUsage;
+    }
+  }
+  options.only_code = typed.only_code;
+  return RunCommand(*typed.row, input, options);
+}
+
+int Main(int argc, char** argv) {
+  const Environment environment = Environment::OfProcess();
+  const Language language = LanguageOf(argc, argv, environment);
+  const auto say = [&](std::string_view zh, std::string_view en) { return std::string(Words{zh, en}.In(language)); };
+
+  CLI::App app(say("Vigil（守望）的命令行。VIGIL_URL、VIGIL_CA、VIGIL_TOKEN（或 VIGIL_ADMIN_TOKEN）说明连到哪里、以谁的身份；"
+                   "没有时读 $VIGIL_HOME/env。",
+                   "Vigil's command line. VIGIL_URL, VIGIL_CA and VIGIL_TOKEN (or VIGIL_ADMIN_TOKEN) say where and as whom; without them "
+                   "$VIGIL_HOME/env does."));
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_help_all_flag("--help-all", say("所有子命令的帮助", "help of all subcommands"));
+  GlobalOptions global;
+  app.add_flag("--json", global.json, say("原样输出服务器的 JSON", "print the server's JSON as it is"));
+  app.add_option("--token", global.token, say("令牌", "token"));
+  app.add_option("--as", global.as, say("以此令牌的身份（同 --token）", "as the person of this token (same as --token)"));
+  app.add_option("--lang", global.language, "zh / en");
+  app.add_option("--idempotency-key", global.idempotency_key, say("POST 的幂等键（默认随机）", "Idempotency-Key of a POST (default random)"));
+  app.add_option("--if-match", global.if_match, say("只在事项未变时执行（etag）", "only if the case is still at this etag"));
+
+  std::vector<std::unique_ptr<Typed>> rows;
+  for (const CommandRow& row : CommandTable()) rows.push_back(AddRow(app, row, language));
+
+  CLI::App* clock = app.add_subcommand("clock", say("域时钟；--speed 改变演练的速度", "Domain time; --speed changes a rehearsal's speed"));
+  double speed = 0;
+  clock->add_option("--speed", speed, say("快多少倍", "how many times faster"))->check(CLI::PositiveNumber);
+
+  CLI::App* tail = app.add_subcommand("tail", say("实时显示发生的事（断线自动续上）", "Show what happens as it happens (resumes by itself)"));
+  std::string school;
+  std::string after;
+  tail->add_option("--school", school, say("只看一所学校", "only this school"));
+  tail->add_option("--after", after, say("从这个位置之后", "after this position"));
+
+  CLI::App* attach = app.add_subcommand("attach", say("上传附件（jpeg、png、pdf）", "Send an attachment (jpeg, png, pdf)"));
+  std::string attach_school;
+  std::string attach_file;
+  attach->add_option("school", attach_school)->required();
+  attach->add_option("file", attach_file)->required();
+
+  CLI::App* verify = app.add_subcommand("verify", say("核对账本与日志", "Check the ledger against the log"));
+  VerifyOptions verify_options;
+  verify->add_option("--partition", verify_options.partitions, say("只核对这些分区", "only these partitions"))->check(CLI::Range(0, 15));
+
+  CLI::App* sample = app.add_subcommand("sample", say("载入示例学校", "Load sample schools"));
+  SampleOptions sample_options;
+  sample->add_option("--schools", sample_options.schools, say("学校数", "how many schools"))->required()->check(CLI::Range(1, 9999));
+  sample->add_option("--students", sample_options.students, say("每校学生数", "students in each"))->required()->check(CLI::Range(1, 9000));
+  sample->add_option("--seed", sample_options.seed, say("种子", "seed"))->check(CLI::Range(0, 999));
+
+  CLI::App* play = app.add_subcommand("play", "")->group("");
+  PlayOptions play_options;
+  play->add_flag("--once", play_options.once);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitWrongUsage;
+  }
+
+  RunOptions options;
+  options.json = global.json;
+  options.idempotency_key = global.idempotency_key;
+  options.if_match = global.if_match;
+  Connection& connection = options.connection;
+  connection.language = language;
+  connection.url = environment.Get("VIGIL_URL");
+  connection.ca_file = environment.Get("VIGIL_CA");
+  for (const std::string& token : {global.as, global.token, environment.Get("VIGIL_TOKEN"), environment.Get("VIGIL_ADMIN_TOKEN")}) {
+    if (connection.token.empty()) connection.token = token;
+  }
+  while (connection.url.ends_with('/')) connection.url.pop_back();
+  if (connection.url.empty()) {
+    std::fprintf(stderr, "vigil: %s\n",
+                 say("没有 VIGIL_URL：先执行 . $VIGIL_HOME/env", "there is no VIGIL_URL: read $VIGIL_HOME/env first").c_str());
+    return kExitWrongUsage;
+  }
+
+  for (const auto& typed : rows) {
+    if (typed->app->parsed()) return RunTyped(*typed, options);
+  }
+  if (clock->parsed()) return RunClock(speed, options);
+  if (tail->parsed()) return RunTail(school, after, options);
+  if (attach->parsed()) return RunAttach(attach_school, attach_file, options);
+  if (verify->parsed()) return RunVerify(verify_options, options, environment);
+  if (sample->parsed()) return RunSample(sample_options, options, environment);
+  return RunPlay(play_options, options, environment);
+}
+
+}  // namespace
+}  // namespace vigil
+
+int main(int argc, char** argv) {
+  try {
+    return vigil::Main(argc, argv);
+  } catch (const std::exception& exception) {  // CLI11 and JSON report so
+    std::fprintf(stderr, "vigil: %s\n", exception.what());
+    return vigil::kExitRefused;
+  }
+}
