@@ -92,7 +92,7 @@ absl::Status SplitAddress(const std::string& text, std::string& address, std::ui
       text.find_first_not_of("0123456789", colon + 1) == std::string::npos) {
     number = std::stoi(text.substr(colon + 1));
   }
-  if (number < 0 || number > 65535) return absl::InvalidArgumentError("http_listen must be address:port");
+  if (number < 0 || number > 65535) return absl::InvalidArgumentError(text + " is not address:port");
   address = text.substr(0, colon);
   if (address.size() > 2 && address.front() == '[') address = address.substr(1, address.size() - 2);
   port = static_cast<std::uint16_t>(number);
@@ -117,6 +117,7 @@ App::App(const Clock& clock) : clock_(clock), registry_("gateway", kVersion) {}
 App::~App() {
   // First nothing new comes in, then what is under way behind us ends; what both use goes last.
   http_.reset();
+  metrics_http_.reset();
   grpc_.reset();
   callers_.clear();
 }
@@ -204,9 +205,17 @@ absl::Status App::OpenSockets(const config::ServiceOptions& options) {
   auto grpc = rpc::Server::Start(grpc_options, {});
   if (!grpc.ok()) return grpc.status();
   grpc_ = *std::move(grpc);
-  auto exposer = metrics::Exposer::Start(registry_, options.metrics_listen);
-  if (!exposer.ok()) return exposer.status();
-  exposer_ = *std::move(exposer);
+  HttpServerOptions metrics_options;
+  if (absl::Status status = SplitAddress(options.metrics_listen, metrics_options.address, metrics_options.port);
+      !status.ok()) {
+    return status;
+  }
+  auto metrics_http = HttpServer::Start(std::move(metrics_options), [this](HttpRequest request, auto responder) {
+    if (request.method == "GET" && request.path == "/metrics") return responder->Send(edge_->Metrics());
+    responder->Send(ToResponse(Problem{.status = 404}));
+  });
+  if (!metrics_http.ok()) return metrics_http.status();
+  metrics_http_ = *std::move(metrics_http);
 
   HttpServerOptions http_options;
   if (absl::Status status = SplitAddress(options.http_listen, http_options.address, http_options.port); !status.ok())

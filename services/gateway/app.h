@@ -31,7 +31,7 @@ class App {
 
   std::uint16_t http_port() const { return http_->port(); }
   int grpc_port() const { return grpc_->port(); }
-  int metrics_port() const { return exposer_->port(); }
+  std::uint16_t metrics_port() const { return metrics_http_->port(); }
 
  private:
   explicit App(const Clock& clock);
@@ -51,7 +51,7 @@ class App {
   std::unique_ptr<EventStreams> events_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<rpc::Server> grpc_;
-  std::unique_ptr<metrics::Exposer> exposer_;
+  std::unique_ptr<HttpServer> metrics_http_;  // metrics::Exposer takes two seconds to stop
   std::unique_ptr<HttpServer> http_;
 };
 

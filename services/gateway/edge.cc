@@ -149,12 +149,13 @@ void Edge::Handle(HttpRequest request, std::shared_ptr<HttpResponder> responder)
     if (request.path == "/healthz")
       return Send({200, {{"Content-Type", "application/json"}}, R"({"status":"ok"})"}, *responder);
     if (request.path == "/readyz") return HandleReady(std::move(responder));
-    if (request.path == "/metrics") {
-      return Send({200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, parts_.metrics_text()},
-                  *responder);
-    }
+    if (request.path == "/metrics") return Send(Metrics(), *responder);
   }
   HandleCommand(request, std::move(responder));
+}
+
+HttpResponse Edge::Metrics() const {
+  return {200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, parts_.metrics_text()};
 }
 
 size_t Edge::MaxBodyBytes(std::string_view method, std::string_view path) const {

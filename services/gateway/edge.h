@@ -67,6 +67,9 @@ class Edge {
 
   void Handle(HttpRequest request, std::shared_ptr<HttpResponder> responder);
 
+  // What /metrics answers.
+  HttpResponse Metrics() const;
+
   // For the server, which refuses a longer one unread.
   size_t MaxBodyBytes(std::string_view method, std::string_view path) const;
 
