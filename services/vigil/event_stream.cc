@@ -49,10 +49,24 @@ void EventLines::Reset() {
 absl::Status FollowEvents(const Connection& connection, const EventStreamOptions& options, const EventLines::Handler& handler,
                           const std::function<bool()>& keep_going) {
   bool ended = false;
-  std::string seen = options.after;
+  // A commit's rows share an id. A stream that breaks among them is asked for again from the commit before, and what was had is skipped.
+  std::string complete = options.after;
+  std::string current;
+  int had = 0;
+  int to_skip = 0;
   EventLines lines([&](std::string_view id, std::string_view data) {
+    if (id == current && to_skip > 0) {
+      --to_skip;
+      return true;
+    }
+    to_skip = 0;
+    if (id != current) {
+      if (!current.empty()) complete = current;
+      current = id;
+      had = 0;
+    }
+    ++had;
     ended = !handler(id, data);
-    seen = id;  // only now: an id whose event was cut off must come again
     return !ended;
   });
   bool reached = false;
@@ -66,7 +80,9 @@ absl::Status FollowEvents(const Connection& connection, const EventStreamOptions
     request.timeout = absl::InfiniteDuration();
     request.headers.Set("Accept", "text/event-stream");
     request.headers.Set("Accept-Language", std::string(LanguageTag(connection.language)));
-    if (!seen.empty()) request.headers.Set("Last-Event-ID", seen);
+    // Nothing before the first: then its other rows, if any, are the price of not starting "now" once more.
+    to_skip = complete.empty() ? 0 : had;
+    if (const std::string& from = complete.empty() ? current : complete; !from.empty()) request.headers.Set("Last-Event-ID", from);
     request.keep_going = keep_going;
     request.on_line = [&](std::string_view line) {
       reached = true;

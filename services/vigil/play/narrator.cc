@@ -54,9 +54,6 @@ const json* FormOf(const LiveEvent& event) {
   return form;
 }
 
-// Clock ids are "<kind>-<number>".
-std::string KindOfClock(std::string_view id) { return std::string(id.substr(0, id.rfind('-'))); }
-
 }  // namespace
 
 Narrator::Narrator(const SampleSchool& school, Language language, Print print) : school_(school), language_(language), print_(std::move(print)) {}
@@ -113,11 +110,6 @@ std::string Narrator::Filled(std::string_view form, const LiveEvent& event) cons
         text += Called(value);
       } else if (kind == "time") {
         text += absl::ParseTime(absl::RFC3339_full, value, &time, &error) ? SchoolClock(time) : value;
-      } else if (kind == "clock_of") {
-        text += NameOf("clock", KindOfClock(value), language_);
-      } else if (kind == "ladder_of") {
-        const auto alert = alerts_.find(value);
-        text += alert == alerts_.end() ? value : NameOf("ladder", alert->second, language_);
       } else {
         text += NameOf(kind, value, language_);
       }
@@ -144,8 +136,7 @@ void Narrator::Flush() {
 }
 
 void Narrator::Tell(const LiveEvent& event) {
-  if (event.type == "attempt_intended") attempts_[event.Detail("attempt_id")] = {event.Detail("person"), event.Detail("channel")};
-  if (event.type == "alert_raised") alerts_[event.Detail("alert_id")] = event.Detail("ladder");
+  if (event.type == "attempt_intended") attempts_[event.Detail("attempt_id")] = event.Detail("person");
   if (!event.has_effect || !cases_.contains(event.case_id)) return;
   const json* form = FormOf(event);
   if (form == nullptr) return;
@@ -159,7 +150,7 @@ void Narrator::Tell(const LiveEvent& event) {
   if (form->at("fold") == "attempt") {
     const auto attempt = attempts_.find(event.Detail("attempt_id"));
     if (attempt == attempts_.end()) return;
-    person = attempt->second.person;
+    person = attempt->second;
   }
   // What is routine goes on beside routine of another case; anything else ends what was folded before it.
   const std::string key = absl::StrCat(event.case_id, "/", words);

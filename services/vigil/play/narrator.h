@@ -44,11 +44,6 @@ class Narrator {
     int count = 0;
     absl::Time first;
   };
-  struct Attempt {
-    std::string person;
-    std::string channel;
-  };
-
   void Line(absl::Time time, std::string_view case_id, std::string_view text);
   std::string Filled(std::string_view form, const LiveEvent& event) const;
 
@@ -57,8 +52,7 @@ class Narrator {
   const Print print_;
   absl::Time first_day_ = absl::InfinitePast();
   std::map<std::string, std::string, std::less<>> cases_;  // id to what it is called
-  std::map<std::string, Attempt, std::less<>> attempts_;
-  std::map<std::string, std::string, std::less<>> alerts_;  // id to ladder
+  std::map<std::string, std::string, std::less<>> attempts_;  // id to person
   std::vector<Fold> folds_;
 };
 
