@@ -68,9 +68,10 @@ inline Streams MakeStreams(std::uint64_t seed, const std::vector<std::uint32_t>&
       Message& message = streams[partition].emplace_back();
       for (std::uint64_t commits = random() % 5; commits > 0; --commits) {
         const std::string file = random() % 4 == 0 ? "" : absl::StrCat("file-", partition, "-", random() % 5);
-        message.commits.push_back(CommitBytes(file, absl::StrCat("school-", partition, "-", random() % 2),
-                                              absl::FromUnixNanos(1'700'000'000'000'000'000 + i * 1'000'000'007),
-                                              absl::StrCat(random(), std::string(random() % 200, 'c'))));
+        message.commits.push_back(
+            CommitBytes(file, absl::StrCat("school-", partition, "-", random() % 2),
+                        absl::FromUnixNanos(1'700'000'000'000'000'000 + i * std::int64_t{1'000'000'007}),
+                        absl::StrCat(random(), std::string(random() % 200, 'c'))));
       }
     }
   }
@@ -105,9 +106,9 @@ inline absl::StatusOr<std::unique_ptr<Ledger>> OpenLedger(const std::string& dir
   return Ledger::Open({directory, kInstallation, list_after}, random);
 }
 
-// The commits of a stream as a verifier reads them. `messages` must outlive it.
-inline NextStreamCommit ReadStream(const std::vector<Message>& messages) {
-  return [&messages, sequence = std::size_t{0},
+// The commits of a stream as a verifier reads them.
+inline NextStreamCommit ReadStream(std::vector<Message> messages) {
+  return [messages = std::move(messages), sequence = std::size_t{0},
           index = std::size_t{0}](StreamCommit& commit) mutable -> absl::StatusOr<bool> {
     while (sequence < messages.size() && index == messages[sequence].commits.size()) ++sequence, index = 0;
     if (sequence == messages.size()) return false;

@@ -172,7 +172,8 @@ TEST_F(LedgerTest, PagesOfAFileAndASchoolAreCompleteInBothOrdersHoweverManyAreIn
     ledger = OpenLedger(directory, 1, list_after).value();
     std::vector<EntryId> of_file;
     std::vector<EntryId> of_school;
-    for (const LedgerEntry& entry : ledger->Entries(3, 0, 1000).value()) {
+    const std::vector<LedgerEntry> all = ledger->Entries(3, 0, 1000).value();
+    for (const LedgerEntry& entry : all) {
       if (entry.file == "file-3-2") of_file.push_back(entry.id);
       if (entry.school == "school-3-1") of_school.push_back(entry.id);
     }
