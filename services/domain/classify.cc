@@ -139,8 +139,10 @@ bool IsTrigger(const Pack& pack, const ReportFacts& report, const std::string& l
   return std::any_of(report.indicators.begin(), report.indicators.end(), [&](const std::string& id) {
     const auto row = pack.indicators.find(id);
     if (row == pack.indicators.end() || !row->second.deterioration) return false;
-    return std::none_of(file->indicators.begin(), file->indicators.end(),
-                        [&](const IndicatorSeen& seen) { return seen.indicator == id; });
+    // What an earlier case had counts as new in this one.
+    return std::none_of(file->indicators.begin(), file->indicators.end(), [&](const IndicatorSeen& seen) {
+      return seen.indicator == id && seen.seen_time >= file->current->opened_time;
+    });
   });
 }
 

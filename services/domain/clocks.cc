@@ -94,7 +94,9 @@ std::string StartClock(const Pack& pack, CaseState& c, const ClockStart& start) 
   std::string id = NextClockId(c, row->id);
   for (const ClockState& other : c.clocks) {
     if (other.kind != row->id) continue;
-    if (row->one_per == ClockRow::OnePer::kTrigger && other.trigger == trigger && trigger > 0) return "";
+    // The alert that the expired one brought back was taken again: that taking is owed again.
+    const bool brought_back = row->expiry_reopens_alert && other.phase == ClockPhase::kOverdue;
+    if (row->one_per == ClockRow::OnePer::kTrigger && other.trigger == trigger && trigger > 0 && !brought_back) return "";
     if (row->one_per == ClockRow::OnePer::kReport && other.report_id == report_id) return "";
   }
   if (row->one_per == ClockRow::OnePer::kCase) {
@@ -117,6 +119,24 @@ std::string StartClock(const Pack& pack, CaseState& c, const ClockStart& start) 
   return c.clocks.back().clock_id;
 }
 
+std::string StartNextDay(const Pack& pack, CaseState& c, const ClockState& ended) {
+  const ClockRow* row = pack.FindClock(ended.kind);
+  if (row == nullptr || !row->repeats_daily || !row->due_at || !IsSet(ended.due_time)) return "";
+  const bool running = std::any_of(c.clocks.begin(), c.clocks.end(), [&](const ClockState& other) {
+    return other.kind == row->id && other.phase == ClockPhase::kRunning;
+  });
+  if (running) return "";
+  ClockState clock{.clock_id = NextClockId(c, row->id), .kind = row->id, .phase = ClockPhase::kRunning};
+  // Due before the morning: it was about the night that ends then.
+  const absl::Time day = StartOfDay(ended.due_time);
+  clock.start_time = day + (TimeOfDay(ended.due_time) < pack.night_to ? absl::ZeroDuration() : absl::Hours(24)) + pack.night_to;
+  clock.due_time = StartOfDay(clock.start_time) + *row->due_at;
+  if (clock.due_time <= clock.start_time) clock.due_time += absl::Hours(24);
+  std::erase_if(c.clocks, [&](const ClockState& other) { return other.kind == row->id && !IsOwed(other); });
+  c.clocks.push_back(std::move(clock));
+  return c.clocks.back().clock_id;
+}
+
 bool Matches(const std::vector<FactPattern>& patterns, const FactDetail& fact) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const FactPattern& pattern) {
     return pattern.fact == fact.fact && (pattern.argument.empty() || pattern.argument == fact.argument);
@@ -129,7 +149,7 @@ bool IsOwed(const ClockState& clock) {
 
 std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const FactDetail& fact, double clock_speed) {
   std::vector<ClockChange> changes;
-  std::vector<std::string> repeat;
+  std::vector<ClockState> repeat;
   bool filed = false;
   for (ClockState& clock : c.clocks) {
     if (!IsOwed(clock)) continue;
@@ -138,6 +158,8 @@ std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const
     if (Matches(row->met_by, fact)) {
       if (fact.trigger > 0 && clock.trigger > 0 && fact.trigger != clock.trigger) continue;
       if (!fact.report_id.empty() && !clock.report_id.empty() && fact.report_id != clock.report_id) continue;
+      // Tomorrow's is not met by what is done tonight.
+      if (row->repeats_daily && clock.start_time > fact.time) continue;
       // Words spoken before the matter arose were not about it.
       if (fact.fact == Fact::kSpoken && clock.start_time > fact.time + pack.clock_tolerance) continue;
       // One filing meets one clock, the oldest (REP-18).
@@ -149,23 +171,15 @@ std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const
       clock.met_time = fact.time;
       if (IsSet(clock.due_time) && fact.time > clock.due_time) clock.late = true;
       changes.push_back({clock.clock_id, clock.kind, clock.phase});
-      if (row->repeats_daily) repeat.push_back(clock.clock_id);
+      if (row->repeats_daily) repeat.push_back(clock);
     } else if (Matches(row->cancelled_by, fact)) {
       clock.phase = ClockPhase::kCancelled;
       changes.push_back({clock.clock_id, clock.kind, clock.phase});
     }
   }
-  for (const std::string& id : repeat) {
-    const auto it = std::find_if(c.clocks.begin(), c.clocks.end(), [&](const ClockState& clock) { return clock.clock_id == id; });
-    if (it == c.clocks.end()) continue;
-    const ClockRow* row = pack.FindClock(it->kind);
-    const absl::Time next_day = StartOfDay(it->due_time) + absl::Hours(24);
-    const std::string kind = it->kind;
-    const std::string started = StartClock(pack, c, {.kind = kind, .now = fact.time, .clock_speed = clock_speed});
-    if (started.empty()) continue;
-    c.clocks.back().due_time = next_day + row->due_at.value_or(absl::ZeroDuration());
-    c.clocks.back().fired = 0;
-    changes.push_back({started, kind, ClockPhase::kRunning});
+  for (const ClockState& met : repeat) {
+    std::string started = StartNextDay(pack, c, met);
+    if (!started.empty()) changes.push_back({std::move(started), met.kind, ClockPhase::kRunning});
   }
   for (const auto& [id, row] : pack.clocks) {
     if (!Matches(row.starts_on, fact)) continue;
@@ -185,12 +199,13 @@ std::optional<ClockDue> NextDue(const Pack& pack, const ClockState& clock) {
     if (!IsSet(clock.due_time) || at < clock.due_time) return ClockDue{ClockDue::What::kReview, at, clock.fired + 1};
   }
   if (!IsSet(clock.due_time)) return std::nullopt;
-  const std::size_t next = static_cast<std::size_t>(clock.fired);
-  if (!row->review_every && next < row->warn_before.size()) {
-    absl::Time at = clock.due_time - row->warn_before[next];
+  for (std::size_t next = static_cast<std::size_t>(clock.fired); !row->review_every && next < row->warn_before.size(); ++next) {
     const bool last = next + 1 == row->warn_before.size();
+    absl::Time at = clock.due_time - row->warn_before[next];
     if (row->warn_quiet_at_night && !last) at = NextMorning(at, pack.night_from, pack.night_to);
-    if (at < clock.due_time) return ClockDue{ClockDue::What::kWarning, at, clock.fired};
+    // Kept back until the next one is there, it would only say the same: that one says it.
+    const absl::Time following = last ? clock.due_time : clock.due_time - row->warn_before[next + 1];
+    if (at < following) return ClockDue{ClockDue::What::kWarning, at, static_cast<int>(next)};
   }
   return ClockDue{ClockDue::What::kExpiry, clock.due_time, 0};
 }

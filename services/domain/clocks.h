@@ -46,6 +46,10 @@ struct ClockChange {
 };
 std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const FactDetail& fact, double clock_speed);
 
+// The next day's instance of a row that repeats daily, after `ended` was met or fell due: it begins in the morning after that was due, so that
+// whatever is done about this night still counts for this night. Nothing if it is there already. Returns its id, or empty.
+std::string StartNextDay(const Pack& pack, CaseState& c, const ClockState& ended);
+
 bool Matches(const std::vector<FactPattern>& patterns, const FactDetail& fact);
 
 // Still asks something of somebody: running with a due time, or overdue and not met.

@@ -57,6 +57,7 @@ struct Guard {
                         .deteriorating = report.deteriorating,
                         .reporter = report.reporter,
                         .recorded_time = report.recorded_time};
+      facts.indicators.insert(facts.indicators.end(), e.found_in_text.begin(), e.found_in_text.end());
       // The state moved between decision and landing: decide again, so that a trigger is never missing its alert.
       if (IsTrigger(context.pack, facts, e.level, &file) != e.trigger) return absl::AbortedError("the level changed meanwhile");
       return absl::OkStatus();
@@ -94,7 +95,11 @@ struct Guard {
   }
   absl::Status operator()(const ClockWarned& e) const {
     const ClockState* clock = Running(e.clock_id);
-    return clock != nullptr && clock->fired == e.warning ? absl::OkStatus() : Refuse("the clock has moved on");
+    const ClockRow* row = clock == nullptr ? nullptr : context.pack.FindClock(clock->kind);
+    // Some may have been skipped: kept back at night until the next one said it.
+    if (row == nullptr || e.warning < clock->fired || static_cast<std::size_t>(e.warning) >= row->warn_before.size()) return Refuse("the clock has moved on");
+    const bool due = commit.recorded_time >= clock->due_time - row->warn_before[static_cast<std::size_t>(e.warning)];
+    return due ? absl::OkStatus() : Refuse("the clock is not due");
   }
   absl::Status operator()(const ClockExpired& e) const {
     const ClockState* clock = Running(e.clock_id);
@@ -150,7 +155,7 @@ struct Guard {
     if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
     if (custody().holders.empty()) return Refuse("nobody holds the child yet: an adult confirms the child in sight first");
     // The giver gives; whoever plans shifts may stand in for a guard whose phone is dead.
-    if (!Contains(custody().holders, commit.actor->person) && !RoleMay(context.pack, commit.actor->role, "shifts.plan")) {
+    if (!commit.actor || (!Contains(custody().holders, commit.actor->person) && !RoleMay(context.pack, commit.actor->role, "shifts.plan"))) {
       return Refuse("only who holds the child can offer custody");
     }
     for (const std::string& person : e.to) {
@@ -162,7 +167,9 @@ struct Guard {
     if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
     if (!Contains(custody().offered_to, e.person)) return Refuse("custody was not offered to this person");
     if (Contains(custody().accepted, e.person)) return Refuse("accepted already");
-    return absl::OkStatus();
+    // The last to accept makes the shift: by then the level, or who is at work, may be another.
+    if (custody().accepted.size() + 1 < custody().offered_to.size()) return absl::OkStatus();
+    return CheckShift(context.pack, context.school, file, custody().offered_to, commit.recorded_time);
   }
   absl::Status operator()(const CheckedIn& e) const {
     if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
@@ -213,7 +220,7 @@ struct Guard {
     return absl::OkStatus();
   }
   absl::Status operator()(const HoldLifted& e) const {
-    if (Contains(current().recused, commit.actor->person)) return Refuse("this person is off this matter");
+    if (commit.actor && Contains(current().recused, commit.actor->person)) return Refuse("this person is off this matter");
     for (const HoldState& hold : current().holds) {
       if (hold.kind == e.kind) return absl::OkStatus();
     }
@@ -318,8 +325,14 @@ struct Fold {
   }
   void OpenGap(absl::Time from, std::string reason) const {
     CustodyState& c = custody();
-    if (!c.gaps.empty() && !IsSet(c.gaps.back().to_time)) return;
-    c.gaps.push_back({.from_time = from, .reason = reason});
+    if (c.gaps.empty() || IsSet(c.gaps.back().to_time)) {
+      c.gaps.push_back({.from_time = from, .reason = reason});
+    } else if (c.gaps.back().reason == reason) {
+      return;
+    } else {
+      // The same gap, and worse: nobody has confirmed yet, and now the child is not there. That rings by itself.
+      c.gaps.back().reason = reason;
+    }
     Raise(Fact::kGapOpened, std::move(reason));
   }
   void CloseGap() const {
@@ -371,7 +384,12 @@ struct Fold {
     c.supervised = true;
     c.supervised_time = now();
     current().phase = CasePhase::kOpen;
-    const std::string self_confirmed = IsSet(c.seen_time) ? c.claimed_person : "";
+    // Who confirmed the child in sight a moment ago has it; what was confirmed longer ago than one checks in says nothing about now.
+    const auto row = pack().custody.find(EffectiveLevel(pack(), file).custody);
+    const absl::Duration fresh = row == pack().custody.end() ? absl::ZeroDuration() : row->second.check_in_every;
+    const bool gap = !c.gaps.empty() && !IsSet(c.gaps.back().to_time);
+    const std::string self_confirmed = !gap && IsSet(c.seen_time) && now() - c.seen_time <= fresh ? c.claimed_person : "";
+    CloseInterval("supervision_started");
     Raise(Fact::kSupervisionStarted);
     if (!self_confirmed.empty()) {
       GiveTo({self_confirmed}, "supervision_started");
@@ -410,7 +428,8 @@ struct Fold {
   void AfterLevel(int before, int trigger) const {
     const LevelRow& level = EffectiveLevel(pack(), file);
     if (level.rank > before || trigger > 0) StartAll(level.starts, trigger);
-    if (level.supervised) BeginSupervision();
+    // With a guardian or an authority the child is theirs; only something new brings supervision back (or 孩子在校).
+    if (level.supervised && (level.rank > before || trigger > 0 || current().phase != CasePhase::kHandedOver)) BeginSupervision();
     if (level.rank > before) Retime(level);
   }
 
@@ -474,8 +493,10 @@ struct Fold {
     CustodyState& c = custody();
     if (e.sight == SightClaim::kSeen && c.holders.empty()) {
       c.claimed_person = e.sight_person;
-      // Who says "I see the child" of themselves has confirmed it; who says it of another has not.
-      if (commit.actor && !e.sight_person.empty() && e.sight_person == commit.actor->person) c.seen_time = now();
+      // Who says "I see the child" of themselves has confirmed it; who says it of another has not, nor does an earlier confirmation by
+      // somebody else speak for that person.
+      const bool confirmed = commit.actor && !e.sight_person.empty() && e.sight_person == commit.actor->person;
+      c.seen_time = confirmed ? now() : absl::InfinitePast();
     }
     Raise(Fact::kReportReceived, "", 0, e.report_id);
     if (file.student.empty()) Raise(Fact::kStudentUnidentified);
@@ -513,13 +534,16 @@ struct Fold {
     if (after > before && level.supervised) {
       trigger = NewTrigger("", current().reports.empty() ? now() : std::max(now(), current().reports.back().discovered_time));
     }
-    Raise(Fact::kAssessed, e.level);
     AfterLevel(before, trigger);
-    StartAll(level.final_starts, trigger);
     if (!level.supervised && custody().supervised) {
       Raise(Fact::kNotSevereDecided);
       EndSupervision({}, "assessed");
+      // What the lower level asks for besides, and the end of supervision has cancelled (the guardians' meeting).
+      StartAll(level.starts, 0);
     }
+    StartAll(level.final_starts, trigger);
+    // Last: an assessment that this level asks for has just been made.
+    Raise(Fact::kAssessed, e.level);
   }
 
   void operator()(const NotSevereDecided&) const {
@@ -560,17 +584,14 @@ struct Fold {
     applied.clocks.push_back({expired.clock_id, expired.kind, ClockPhase::kOverdue});
     if (row->expiry_reopens_alert) {
       for (AlertState& alert : current().alerts) {
-        if (alert.phase == AlertPhase::kTaken && alert.trigger == expired.trigger && expired.trigger > 0) Reopen(alert);
+        const bool its_taking = Matches(row->starts_on, FactDetail{.fact = Fact::kAlertTaken, .argument = alert.ladder});
+        if (alert.phase == AlertPhase::kTaken && its_taking && alert.trigger == expired.trigger && expired.trigger > 0) Reopen(alert);
       }
     }
     if (row->expiry_opens_gap) OpenGap(IsSet(custody().seen_time) ? custody().seen_time : expired.start_time, "check_in_missed");
     if (row->repeats_daily) {
-      const absl::Time next = StartOfDay(expired.due_time) + absl::Hours(24) + row->due_at.value_or(absl::ZeroDuration());
-      const std::string started = StartClock(pack(), current(), {.kind = expired.kind, .now = now(), .clock_speed = speed()});
-      if (!started.empty()) {
-        MutableClock(started)->due_time = next;
-        MutableClock(started)->fired = 0;
-      }
+      std::string started = StartNextDay(pack(), current(), expired);
+      if (!started.empty()) applied.clocks.push_back({std::move(started), expired.kind, ClockPhase::kRunning});
     }
     if (!row->expiry_proposes.empty() && pack().Rank(row->expiry_proposes) > Rank()) {
       const int before = Rank();
@@ -784,7 +805,14 @@ struct Fold {
     GiveTo(std::move(holders), "shift_accepted");
   }
   void operator()(const CheckedIn& e) const {
-    if (!e.in_sight) return OpenGap(now(), "not_in_sight");
+    if (!e.in_sight) {
+      // The chain must not say that they have the child.
+      CustodyState& c = custody();
+      CloseInterval("not_in_sight");
+      std::erase(c.holders, e.person);
+      OpenInterval(c.holders);
+      return OpenGap(now(), "not_in_sight");
+    }
     custody().seen_time = now();
     Raise(Fact::kInSight);
     CloseGap();
@@ -865,10 +893,21 @@ struct Fold {
   void operator()(const HoldLifted& e) const {
     std::erase_if(current().holds, [&](const HoldState& hold) { return hold.kind == e.kind; });
     Raise(Fact::kHoldDecided, e.kind);
-    // What the hold kept back is owed from now on.
+    // What the hold kept back, and only that, is owed from now on.
+    const FactDetail held{.fact = Fact::kHoldPlaced, .argument = e.kind};
+    const auto kept_back = [&](std::vector<std::string> kinds) {
+      std::erase_if(kinds, [&](const std::string& kind) {
+        const ClockRow* row = pack().FindClock(kind);
+        const bool met = std::any_of(current().clocks.begin(), current().clocks.end(),
+                                     [&](const ClockState& c) { return c.kind == kind && c.phase == ClockPhase::kMet; });
+        return row == nullptr || !Matches(row->cancelled_by, held) || met;
+      });
+      return kinds;
+    };
+    if (current().phase == CasePhase::kHandedOver) return;
     const LevelRow& level = EffectiveLevel(pack(), file);
-    StartAll(level.starts, 0);
-    if (!current().final_level.empty()) StartAll(level.final_starts, 0);
+    StartAll(kept_back(level.starts), 0);
+    if (!current().final_level.empty()) StartAll(kept_back(level.final_starts), 0);
   }
   void operator()(const Recused& e) const {
     current().recused.push_back(e.person);

@@ -19,6 +19,28 @@ bool EverybodyFailed(const AlertState& alert, std::size_t people) {
   return people > 0 && failed.size() >= people;
 }
 
+// A notice that no provider carries is given up after this: the clock that it speaks of goes on.
+constexpr absl::Duration kLongestNotice = absl::Minutes(15);
+
+enum class Sent : std::uint8_t { kNotYet, kInVain, kAll };
+
+// How far the messages of the present step have come.
+Sent SentSoFar(const AlertState& alert, const std::vector<std::string>& people) {
+  Sent sent = Sent::kAll;
+  for (const std::string& person : people) {
+    bool under_way = false;
+    bool in_vain = false;
+    for (const AttemptState& attempt : alert.attempts) {
+      if (attempt.step != alert.step || attempt.round != alert.round || attempt.person != person) continue;
+      in_vain = in_vain || attempt.event == AttemptEventState::kNotReached || attempt.event == AttemptEventState::kDeclined;
+      under_way = under_way || attempt.event == AttemptEventState::kUnderWay || attempt.event == AttemptEventState::kReached;
+    }
+    if (!under_way && !in_vain) return Sent::kNotYet;
+    if (!under_way) sent = Sent::kInVain;
+  }
+  return sent;
+}
+
 }  // namespace
 
 std::optional<Climb> NextClimb(const Pack& pack, const SchoolState& school, const FileState& file, const AlertState& alert,
@@ -26,9 +48,10 @@ std::optional<Climb> NextClimb(const Pack& pack, const SchoolState& school, cons
   const LadderRow* ladder = pack.FindLadder(alert.ladder);
   if (alert.phase != AlertPhase::kOpen || ladder == nullptr || ladder->steps.empty()) return std::nullopt;
   const int steps = static_cast<int>(ladder->steps.size());
-  const auto reachable = [&](int step) {
-    return ResolveStep(pack, school, file, alert, ladder->steps[static_cast<std::size_t>(step)], now).reachable.size();
+  const auto people = [&](int step) {
+    return ResolveStep(pack, school, file, alert, ladder->steps[static_cast<std::size_t>(step)], now).reachable;
   };
+  const auto reachable = [&](int step) { return people(step).size(); };
   // A ladder that keeps quiet at night starts counting in the morning.
   absl::Time step_began = alert.step_time;
   if (ladder->quiet_at_night) step_began = NextMorning(step_began, pack.night_from, pack.night_to);
@@ -54,7 +77,13 @@ std::optional<Climb> NextClimb(const Pack& pack, const SchoolState& school, cons
     climb.event.ended = true;
     climb.event.reason = nobody ? "nobody_reachable" : "unanswered";
     climb.event.alarm = nobody;
-    climb.not_before += here == 0 ? absl::ZeroDuration() : ladder->steps[static_cast<std::size_t>(alert.step)].wait;
+    if (here > 0) {
+      climb.not_before += ladder->steps[static_cast<std::size_t>(alert.step)].wait;
+      // What ends a notice is that it has gone out; ended before, it never would.
+      const Sent sent = SentSoFar(alert, people(alert.step));
+      if (sent == Sent::kNotYet) return std::nullopt;
+      if (sent == Sent::kInVain) climb.not_before = std::max(climb.not_before, step_began + kLongestNotice);
+    }
     return climb;
   }
   int first = 0;
