@@ -123,8 +123,12 @@ void Narrator::Line(absl::Time time, std::string_view case_id, std::string_view 
   print_(absl::StrCat(Padded(SchoolClock(time), kTimeColumn), called == cases_.end() ? "" : called->second, absl::string_view(text.data(), text.size())));
 }
 
-void Narrator::Flush() {
+void Narrator::Flush(bool routine) {
   for (const Fold& fold : std::exchange(folds_, {})) {
+    if (fold.routine && !routine) {
+      folds_.push_back(fold);
+      continue;
+    }
     std::string text = fold.text;
     const auto put = [&](std::string_view place, const std::string& value) {
       if (const std::size_t at = text.find(place); at != std::string::npos) text.replace(at, place.size(), value);
@@ -136,7 +140,8 @@ void Narrator::Flush() {
 }
 
 void Narrator::Tell(const LiveEvent& event) {
-  if (event.type == "attempt_intended") attempts_[event.Detail("attempt_id")] = event.Detail("person");
+  if (event.type == "attempt_intended") attempts_[event.Detail("attempt_id")] = {event.Detail("person"), event.Detail("alert_id")};
+  if (event.type == "alert_taken" && event.has_effect) taken_.insert(event.Detail("alert_id"));
   if (!event.has_effect || !cases_.contains(event.case_id)) return;
   const json* form = FormOf(event);
   if (form == nullptr) return;
@@ -150,14 +155,17 @@ void Narrator::Tell(const LiveEvent& event) {
   if (form->at("fold") == "attempt") {
     const auto attempt = attempts_.find(event.Detail("attempt_id"));
     if (attempt == attempts_.end()) return;
-    person = attempt->second;
+    // Phones that ring on after somebody took it tell nothing any more.
+    if (form->value("while_open", false) && taken_.contains(attempt->second.alert)) return;
+    person = attempt->second.person;
   }
   // What is routine goes on beside routine of another case; anything else ends what was folded before it.
   const std::string key = absl::StrCat(event.case_id, "/", words);
   auto fold = std::find_if(folds_.begin(), folds_.end(), [&](const Fold& open) { return open.key == key; });
   if (fold == folds_.end()) {
-    if (!form->value("routine", false)) Flush();
-    folds_.push_back({.key = key, .text = std::move(text), .case_id = event.case_id, .first = event.time});
+    const bool routine = form->value("routine", false);
+    if (!routine) Flush();
+    folds_.push_back({.key = key, .text = std::move(text), .case_id = event.case_id, .routine = routine, .first = event.time});
     fold = std::prev(folds_.end());
   }
   ++fold->count;

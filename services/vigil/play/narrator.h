@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +28,8 @@ class Narrator {
   void Follow(std::string_view case_id, std::string_view called);
   void Heading(std::string_view text);
   void Tell(const LiveEvent& event);
-  // Ends what is being folded.
-  void Flush();
+  // Ends what is being folded, what is routine included or not.
+  void Flush(bool routine = true);
 
   // 第2天 21:14 / day 2, 21:14
   std::string SchoolClock(absl::Time time) const;
@@ -41,9 +42,15 @@ class Narrator {
     std::string text;
     std::string case_id;
     std::vector<std::string> people;
+    bool routine = false;
     int count = 0;
     absl::Time first;
   };
+  struct Attempt {
+    std::string person;
+    std::string alert;
+  };
+
   void Line(absl::Time time, std::string_view case_id, std::string_view text);
   std::string Filled(std::string_view form, const LiveEvent& event) const;
 
@@ -52,7 +59,8 @@ class Narrator {
   const Print print_;
   absl::Time first_day_ = absl::InfinitePast();
   std::map<std::string, std::string, std::less<>> cases_;  // id to what it is called
-  std::map<std::string, std::string, std::less<>> attempts_;  // id to person
+  std::map<std::string, Attempt, std::less<>> attempts_;
+  std::set<std::string, std::less<>> taken_;  // alerts
   std::vector<Fold> folds_;
 };
 

@@ -144,9 +144,15 @@ double Stage::WatchingSpeed() const {
 
 absl::Status Stage::AdvanceTo(absl::Time time) {
   for (;;) {
-    const absl::StatusOr<absl::Time> now = Now();
+    absl::StatusOr<absl::Time> now = Now();
     if (!now.ok()) return now.status();
-    if (*now >= time) return absl::OkStatus();
+    if (*now >= time) {
+      // A clock that was slowed down waits for the time that it had already shown: what counts is what it says now.
+      speed_ = 0;
+      now = Now();
+      if (!now.ok()) return now.status();
+      if (*now >= time) return absl::OkStatus();
+    }
     double speed = watched_.empty() ? kFastest : WatchingSpeed();
     if (time - *now < kNear) speed = std::min(speed, kNearSpeed);
     // A change is a commit: small ones are not worth it.
@@ -212,7 +218,7 @@ absl::Status Stage::Pump(absl::Duration patience) {
     narrator_.Tell(*event);
     history_.push_back(*std::move(event));
   }
-  if (!any && absl::Now() - last_event_real_ > kIdle) narrator_.Flush();
+  if (!any && absl::Now() - last_event_real_ > kIdle) narrator_.Flush(/*routine=*/false);
   return events_.status();
 }
 

@@ -61,6 +61,23 @@ TEST_F(NarratorTest, FoldsTheCallsOfOneStep) {
   EXPECT_THAT(lines_, ElementsAre("第1天 10:00   A 电话拨打：校长、副校长", "第1天 10:00   A 无人接听：校长、副校长"));
 }
 
+TEST_F(NarratorTest, APhoneThatRingsOnAfterSomebodyTookItTellsNothing) {
+  narrator_.Tell(Event("attempt_intended", {{"attempt_id", "t1"}, {"person", Id("leader")}, {"channel", "call"}, {"alert_id", "a1"}}));
+  narrator_.Tell(Event("alert_taken", {{"alert_id", "a1"}, {"person", Id("deputy")}, {"ladder", "severe_ladder"}}));
+  narrator_.Tell(Event("attempt_progressed", {{"attempt_id", "t1"}, {"event", "no_answer"}}));
+  narrator_.Flush();
+  EXPECT_THAT(lines_, ElementsAre("第1天 10:00   A 电话拨打：校长", "第1天 10:00   A 副校长按键接手（紧急上报）"));
+}
+
+TEST_F(NarratorTest, SilenceEndsAFoldButNotARoutineOne) {
+  narrator_.Tell(Event("checked_in", {{"person", Id("doctor")}}));
+  narrator_.Flush(/*routine=*/false);
+  EXPECT_THAT(lines_, IsEmpty());
+  narrator_.Tell(Event("attempt_intended", {{"attempt_id", "t1"}, {"person", Id("leader")}, {"channel", "call"}}));
+  narrator_.Flush(/*routine=*/false);
+  EXPECT_THAT(lines_, ElementsAre("第1天 10:00   A 例行确认“孩子在视线内” ×1（校医）", "第1天 10:00   A 电话拨打：校长"));
+}
+
 TEST_F(NarratorTest, TellsNothingOfWhatHadNoEffectOrBelongsToNoCaseOfTheStory) {
   LiveEvent no_effect = Event("case_closed", {});
   no_effect.has_effect = false;
