@@ -24,6 +24,9 @@ class EscalationTest : public testing::Test {
     world_.Run({.source = "notice", .make = [this, wait](Node&) { return std::make_unique<EverybodyAnswers>(&world_.pack(), wait); }});
   }
 
+  // An adult is with the child and says so, as somebody is on most days.
+  void AdultComes() { ASSERT_TRUE(intake_.Do("school", "file", domain::SightConfirmed{.person = "teacher"}, "teacher", "teacher").ok()); }
+
   void Take(std::string_view ladder) {
     const domain::AlertState* alert = intake_.Alert(ladder);
     ASSERT_NE(alert, nullptr);
@@ -80,6 +83,7 @@ TEST_F(EscalationTest, WrittenReportExpiresExactly24HoursAfterDiscovery) {
   LeaderTakesAfter(absl::Minutes(2));
   const absl::Time discovered = world_.now() - absl::Minutes(30);
   world_.Report(intake_, {.indicators = {"W1a"}, .discovered_time = discovered});
+  AdultComes();
   EXPECT_EQ(intake_.Clock("written_report")->due_time, discovered + absl::Hours(24));
 
   world_.AdvanceTo(discovered + absl::Hours(24) - absl::Milliseconds(1));
@@ -92,7 +96,8 @@ TEST_F(EscalationTest, WrittenReportExpiresExactly24HoursAfterDiscovery) {
 TEST_F(EscalationTest, FiledReportIsNotOverdue) {
   LeaderTakesAfter(absl::Minutes(2));
   world_.Report(intake_, {.indicators = {"W1a"}});
-  world_.Advance(absl::Hours(3));
+  world_.Advance(absl::Minutes(3));
+  AdultComes();
   ASSERT_TRUE(intake_.Do("school", "file", domain::RecordFiled{.record_id = "r", .kind = "written_report"}).ok());
   world_.Advance(absl::Hours(48));
   EXPECT_EQ(intake_.Clock("written_report")->phase, ClockPhase::kMet);
@@ -114,7 +119,10 @@ TEST_F(EscalationTest, WhatFellDueWhileTheTimerWasDownFiresAtItsStartAndSaysSo) 
 TEST_F(EscalationTest, SupervisionIsReviewedButNeverExpires) {
   LeaderTakesAfter(absl::Minutes(2));
   world_.Report(intake_, {.indicators = {"W1a"}});
-  world_.Advance(absl::Hours(24) * 3 + absl::Minutes(1));
+  const absl::Time began = world_.now();
+  world_.Advance(absl::Minutes(3));
+  AdultComes();
+  world_.AdvanceTo(began + absl::Hours(24) * 3 + absl::Minutes(1));
   const domain::ClockState* supervision = intake_.Clock("special_supervision");
   ASSERT_NE(supervision, nullptr);
   EXPECT_EQ(supervision->phase, ClockPhase::kRunning);
@@ -142,6 +150,7 @@ TEST_F(EscalationTest, EveryServiceFoldsTheSameStateAndARestartFoldsItAgain) {
   world_.Report(intake_, {.indicators = {"W1a"}});
   world_.Advance(absl::Minutes(3));
   ASSERT_EQ(intake_.Alert("severe_ladder")->phase, AlertPhase::kTaken);
+  AdultComes();
   world_.Report(intake_, {.indicators = {"H1"}}, "other file");
   world_.Advance(absl::Hours(30));
 
