@@ -27,6 +27,8 @@ constexpr char kLogComponent[] = "log";
 constexpr absl::Duration kTryAgainAfter = absl::Milliseconds(200);
 constexpr absl::Duration kSayAgainAfter = absl::Seconds(10);
 constexpr absl::Duration kReadinessInterval = absl::Milliseconds(50);
+// How often the broker is asked where one of the partitions ends.
+constexpr absl::Duration kNoteEndInterval = absl::Milliseconds(250);
 // How long running calls may still take at the end.
 constexpr absl::Duration kGrace = absl::Seconds(1);
 
@@ -177,7 +179,7 @@ absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std
   watcher_ = std::thread([this] { Watch(); });
   lifecycle_.OnStop("watcher", [this] { StopWatching(); });
   lifecycle_.OnStop("metrics", [this] { exposer_.reset(); });
-  lifecycle_.OnStop("grpc", [this] { server_->Stop(kGrace); });
+  lifecycle_.OnStop("grpc", [this] { StopServing(); });
   log::Info("started", {{"grpc_port", server_->port()}, {"metrics_port", exposer_->port()}, {"pack", log::Id(pack_->digest)}});
   return absl::OkStatus();
 }
@@ -199,6 +201,7 @@ void ServiceHost::Watch() {
   bool was_ready = false;
   do {
     const bool ready = machine_->caught_up() && machine_->connected();
+    if (ready) NoteEnds();
     if (ready == was_ready) continue;
     was_ready = ready;
     server_->SetReady(kLogComponent, ready);
@@ -208,6 +211,25 @@ void ServiceHost::Watch() {
       log::Warn("the connection to the log is lost");
     }
   } while (Pause(kReadinessInterval));
+}
+
+// One partition at a time: a lag is for graphs and for admitting bulk, not for decisions.
+void ServiceHost::NoteEnds() {
+  const absl::Time now = system_clock_.NowReal();
+  if (now - noted_time_ < kNoteEndInterval) return;
+  noted_time_ = now;
+  noted_partition_ = (noted_partition_ + 1) % kPartitions;
+  const absl::StatusOr<StreamInfo> info = log_->Info(noted_partition_);
+  if (info.ok()) machine_->NoteEnd(noted_partition_, info->last_sequence);
+}
+
+void ServiceHost::StopServing() {
+  // What is on its way is answered; while the log is away it would keep its caller, and us, waiting for ever.
+  const absl::Time end = system_clock_.NowReal() + kGrace / 2;
+  while (machine_->waiting_commands() > 0 && system_clock_.NowReal() < end && Pause(absl::Milliseconds(5))) {
+  }
+  machine_->Refuse(absl::UnavailableError("this service is stopping"));
+  server_->Stop(kGrace);
 }
 
 bool ServiceHost::Pause(absl::Duration duration) {

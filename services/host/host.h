@@ -102,6 +102,8 @@ class ServiceHost {
   void CountOnScrape();
   // Follows the log as soon as the broker answers, then keeps readiness up to date.
   void Watch();
+  void NoteEnds();
+  void StopServing();
   // False when it is time to stop.
   bool Pause(absl::Duration duration);
   void StopWatching();
@@ -123,6 +125,9 @@ class ServiceHost {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
+  // On the watcher.
+  absl::Time noted_time_ = absl::InfinitePast();
+  int noted_partition_ = 0;
   std::thread watcher_;
   Lifecycle lifecycle_;
 };

@@ -42,6 +42,7 @@ absl::Status Machine::Start() {
     const absl::StatusOr<StreamInfo> info = log_->Info(partition.number);
     if (!info.ok()) return info.status();
     partition.end_at_start = info->last_sequence;
+    NoteEnd(partition.number, info->last_sequence);
   }
   for (Partition& partition : partitions_) {
     auto subscription = log_->Follow(partition.number, partition.sequence + 1, [this](LogMessage message) {
@@ -90,8 +91,11 @@ const domain::SchoolState& Machine::SchoolFor(const std::string& school) {
 std::uint64_t Machine::Lag(int partition) const {
   const Partition& p = partitions_[static_cast<std::size_t>(partition)];
   const std::uint64_t read = p.read;
-  return p.end_at_start > read ? p.end_at_start - read : 0;
+  const std::uint64_t end = p.known_end;
+  return end > read ? end - read : 0;
 }
+
+void Machine::NoteEnd(int partition, std::uint64_t last_sequence) { partitions_[static_cast<std::size_t>(partition)].known_end = last_sequence; }
 
 // ------------------------------------------------------------------------------------------------ reading
 
@@ -239,9 +243,30 @@ void Machine::Submit(int partition, int priority, Decide decide, Done done) {
 }
 
 void Machine::SubmitHere(int partition, int priority, Decide decide, Done done) {
+  if (!refusal_.ok()) return done(refusal_);
+  // Counted until it has been answered or dropped.
+  ++waiting_;
+  std::shared_ptr<void> counted(nullptr, [this](void*) { --waiting_; });
   Partition& p = partitions_[static_cast<std::size_t>(partition)];
-  p.commands[priority].push_back({std::move(decide), std::move(done), 0});
+  p.commands[priority].push_back({std::move(decide), [counted = std::move(counted), done = std::move(done)](absl::StatusOr<Outcome> outcome) {
+                                    done(std::move(outcome));
+                                  }});
   p.wants_batch = true;
+}
+
+void Machine::Refuse(absl::Status status) {
+  loop_->Post([this, status = std::move(status)] {
+    refusal_ = status;
+    for (Partition& partition : partitions_) {
+      for (auto& [priority, commands] : std::exchange(partition.commands, {})) {
+        for (Pending& pending : commands) pending.done(status);
+      }
+      if (!partition.in_flight) continue;
+      for (Pending& pending : partition.in_flight->commands) {
+        if (const Done done = std::exchange(pending.done, nullptr)) done(status);
+      }
+    }
+  });
 }
 
 bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::string>& commits, std::size_t& bytes, Draft draft,

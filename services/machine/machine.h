@@ -151,8 +151,14 @@ class Machine {
   // Thread-safe.
   bool caught_up() const { return caught_up_; }
   bool connected() const { return log_->connected(); }
-  // How many messages of a partition are known to be unread.
+  // How many messages of a partition are known to be unread; NoteEnd says what is known.
   std::uint64_t Lag(int partition) const;
+  void NoteEnd(int partition, std::uint64_t last_sequence);
+  // Commands whose commit has not been read back yet.
+  int waiting_commands() const { return waiting_; }
+  // At the end of the process: those that wait, and all that still come, are answered with `status`. What is on its way may be stored all the
+  // same.
+  void Refuse(absl::Status status);
   const domain::Pack& pack() const { return *pack_; }
   Clock* clock() const { return clock_; }
   Loop* loop() const { return loop_; }
@@ -178,6 +184,7 @@ class Machine {
     std::unique_ptr<Subscription> subscription;
     std::uint64_t sequence = 0;
     std::uint64_t end_at_start = 0;
+    std::atomic<std::uint64_t> known_end{0};
     absl::Time last_recorded = absl::InfinitePast();
     std::uint64_t own_last_sequence = 0;
     std::map<std::string, std::string, std::less<>> chain;
@@ -216,6 +223,8 @@ class Machine {
   Service* const service_;
   MachineOptions options_;
   std::string source_;
+  std::atomic<int> waiting_{0};  // ends after the commands that count themselves
+  absl::Status refusal_;
   std::array<Partition, kPartitions> partitions_;
   std::unordered_map<std::string, FileEntry> files_;
   std::unordered_map<std::string, domain::SchoolState> schools_;

@@ -116,6 +116,34 @@ TEST_F(MachineTest, BrokerThatGoesAndComesBackLosesNothing) {
   EXPECT_THAT(seen_, ElementsAre("one", "two"));
 }
 
+TEST_F(MachineTest, AtTheEndEveryCallerIsAnsweredWithoutTheBroker) {
+  world_.broker().Stop();
+  const auto on_its_way = intake_.Submit("school", "file", Events(Record("one")));
+  const auto waiting = intake_.Submit("school", "file", Events(Record("two")));
+  world_.Settle();
+  EXPECT_EQ(intake_.machine().waiting_commands(), 2);
+  intake_.machine().Refuse(absl::UnavailableError("stopping"));
+  const auto late = intake_.Submit("school", "file", Events(Record("three")));
+  world_.Settle();
+  for (const auto& outcome : {on_its_way, waiting, late}) {
+    ASSERT_TRUE(outcome->has_value());
+    EXPECT_TRUE(absl::IsUnavailable(**outcome));
+  }
+  EXPECT_EQ(intake_.machine().waiting_commands(), 0);
+}
+
+TEST_F(MachineTest, LagIsWhatIsKnownToBeUnread) {
+  EXPECT_EQ(reader_.machine().Lag(kPartition), 0u);
+  world_.broker().Hold(kPartition);
+  intake_.Submit("school", "file", Events(Record("one")));
+  world_.Settle();
+  reader_.machine().NoteEnd(kPartition, world_.broker().LastSequence(kPartition));
+  EXPECT_EQ(reader_.machine().Lag(kPartition), 1u);
+  world_.broker().Release(kPartition);
+  world_.Settle();
+  EXPECT_EQ(reader_.machine().Lag(kPartition), 0u);
+}
+
 TEST_F(MachineTest, ForgedMessageChangesNothingAndStopsNobody) {
   const std::string before = intake_.StateBytes();
   world_.broker().Forge(kPartition, "intake", "not even a batch");
