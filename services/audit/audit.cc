@@ -9,6 +9,7 @@
 #include "audit/summary.h"
 #include "platform/logging/log.h"
 #include "platform/metrics/metric_names.h"
+#include "platform/rpc/problem.h"
 
 namespace vigil::audit {
 namespace {
@@ -45,6 +46,11 @@ std::optional<LogPosition> ParsePosition(std::string_view text) {
 // 回避 is silent: to who is off a matter, it is not there.
 bool IsRecused(const StoredCommit& commit, const std::string& person) {
   return std::find(commit.recused.begin(), commit.recused.end(), person) != commit.recused.end();
+}
+
+// A size that the tree does not have is the caller's mistake.
+absl::Status Asked(std::string_view field, const absl::Status& status) {
+  return absl::IsOutOfRange(status) ? rpc::InvalidField(field, "is no size that the tree has or had") : status;
 }
 
 std::vector<std::string> Bytes(const std::vector<Digest>& hashes) {
@@ -305,9 +311,9 @@ void Audit::GetInclusion(const Caller& caller, const v1::GetInclusionRequest& re
     const auto entry = ledger_->Entry({request.partition(), request.leaf()});
     if (!entry.ok()) return reply(entry.status());
     const auto root = ledger_->Root(request.partition(), size);
-    if (!root.ok()) return reply(root.status());
+    if (!root.ok()) return reply(Asked("size", root.status()));
     const auto hashes = ledger_->InclusionProof(request.partition(), request.leaf(), size);
-    if (!hashes.ok()) return reply(hashes.status());
+    if (!hashes.ok()) return reply(Asked("size", hashes.status()));
     v1::Proof proof;
     for (std::string& hash : Bytes(*hashes)) proof.add_hashes(std::move(hash));
     proof.set_leaf_hash(AsString(entry->leaf_hash));
@@ -322,11 +328,11 @@ void Audit::GetConsistency(const Caller& caller, const v1::GetConsistencyRequest
     if (absl::Status may = AuthorizePartition(caller, request.partition()); !may.ok()) return reply(may);
     const std::uint64_t to = request.to() == 0 ? ledger_->Size(request.partition()) : request.to();
     const auto old_root = ledger_->Root(request.partition(), request.from());
-    if (!old_root.ok()) return reply(old_root.status());
+    if (!old_root.ok()) return reply(Asked("from", old_root.status()));
     const auto root = ledger_->Root(request.partition(), to);
-    if (!root.ok()) return reply(root.status());
+    if (!root.ok()) return reply(Asked("to", root.status()));
     const auto hashes = ledger_->ConsistencyProof(request.partition(), request.from(), to);
-    if (!hashes.ok()) return reply(hashes.status());
+    if (!hashes.ok()) return reply(Asked("from", hashes.status()));
     v1::Proof proof;
     for (std::string& hash : Bytes(*hashes)) proof.add_hashes(std::move(hash));
     proof.set_old_root(AsString(*old_root));
@@ -349,7 +355,7 @@ void Audit::OpenStream(const Caller& caller, const v1::StreamEventsRequest& requ
     stream->cursor = store_->LastOrdinal();
     if (!request.after().empty()) {
       const std::optional<LogPosition> after = ParsePosition(request.after());
-      if (!after) return sink->End(absl::InvalidArgumentError("after: is no position"));
+      if (!after) return sink->End(rpc::InvalidField("after", "is no position"));
       const absl::StatusOr<std::int64_t> ordinal = store_->OrdinalOf(after->partition, after->position);
       if (!ordinal.ok()) return sink->End(ordinal.status());
       stream->cursor = *ordinal;
