@@ -52,7 +52,7 @@ class RowSink {
 
 struct AuditOptions {
   // Least time between two syncs of the disk, so that a stream of commits shares them. Real time.
-  absl::Duration gather = absl::Milliseconds(5);
+  absl::Duration gather = absl::Milliseconds(100);
 };
 
 class Audit final : public Service {

@@ -99,6 +99,10 @@ std::string StartClock(const Pack& pack, CaseState& c, const ClockStart& start) 
     if (row->one_per == ClockRow::OnePer::kTrigger && other.trigger == trigger && trigger > 0 && !brought_back) return "";
     if (row->one_per == ClockRow::OnePer::kReport && other.report_id == report_id) return "";
   }
+  // The one that expired stays late in the ledger; here it would be kept once for every time that nobody came.
+  if (row->expiry_reopens_alert) {
+    std::erase_if(c.clocks, [&](const ClockState& other) { return other.kind == row->id && other.trigger == trigger && other.phase == ClockPhase::kOverdue; });
+  }
   if (row->one_per == ClockRow::OnePer::kCase) {
     // Rolling: the ledger keeps what is replaced here.
     std::erase_if(c.clocks, [&](const ClockState& other) { return other.kind == row->id; });

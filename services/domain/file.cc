@@ -651,7 +651,9 @@ struct Fold {
     alert.clock_id = e.clock_id;
     // Closed notices are in the ledger; the state keeps what can still act.
     std::erase_if(current().alerts, [&](const AlertState& old) {
-      return old.phase == AlertPhase::kClosed && old.ladder == e.ladder && old.trigger == e.trigger;
+      // Nor one that was taken and is now raised again by the same clock: that taking has led to nothing.
+      const bool again = old.phase == AlertPhase::kTaken && !old.clock_id.empty() && !e.clock_id.empty();
+      return (old.phase == AlertPhase::kClosed || again) && old.ladder == e.ladder && old.trigger == e.trigger;
     });
     current().alerts.push_back(std::move(alert));
   }
