@@ -1,0 +1,152 @@
+// A school with its services, as its people meet them: what they do goes through intake's API, what they hear comes by phone. Times are those of
+// a clock that the test moves; nothing sleeps.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "intake/commands.h"
+#include "intake/intake.h"
+#include "notification/channels/fake/fake_provider.h"
+#include "platform/crypto/seal.h"
+#include "platform/outbox/idempotency_index.h"
+#include "platform/outbox/outbox.h"
+#include "scenario/support/world.h"
+
+namespace vigil::scenario {
+
+namespace api = ::vigil::intake::v1;
+
+// What a reporter enters; what is left out is left out of the request.
+struct Saying {
+  std::vector<std::string> signals;
+  std::vector<std::string> factors = {};
+  std::string level = {};
+  bool deteriorating = false;
+  absl::Time discovered = absl::InfinitePast();
+  // "": not asked; "nobody": not seen; else the adult with the child.
+  std::string in_sight = {};
+  api::HomeUnsafe home_unsafe = api::HOME_UNSAFE_UNSPECIFIED;
+  std::string student = "child";
+  // Instead of the id.
+  std::string name = {};
+  std::string in_class = {};
+};
+
+class Scene {
+ public:
+  // leader, deputy, office, grade_head (grade 3), class_teacher (3-2), teacher, doctor, guard, guard_2, crisis, assessor, administrator; child
+  // ("小明", 3-2) with mother, father and the excluded uncle; twin and other_twin ("小红", both 3-2), and their mother.
+  explicit Scene(absl::Time start = At("2026-03-10 10:00"));
+  ~Scene();
+
+  absl::Time now() const { return world.now(); }
+  void Wait(absl::Duration span) { world.Advance(span); }
+  void WaitUntil(absl::Time instant) { world.AdvanceTo(instant); }
+
+  // `who` acts in their role.
+  static intake::Caller As(const std::string& who);
+  // With an Idempotency-Key and the digest of a body.
+  static intake::Caller As(const std::string& who, const std::string& key, const std::string& body);
+
+  static api::CreateReportRequest RequestOf(const Saying& saying);
+  absl::StatusOr<api::CreateReportResponse> TryReport(const intake::Caller& caller, const api::CreateReportRequest& request);
+  // A report that must be accepted. Its case.
+  std::string Report(const std::string& who, const Saying& saying);
+  std::string last_report() const { return last_report_; }
+  absl::StatusOr<api::ReportReceipt> Receipt(const std::string& who, const std::string& report);
+
+  template <typename Request>
+  absl::StatusOr<api::Case> Try(const intake::Caller& caller, const Request& request) {
+    return Ask<api::Case>([&](intake::Reply<api::Case> reply) {
+      desk().Command(caller, request.case_(), PermissionOf(Request::descriptor()), intake::EventsFor(request), std::move(reply));
+    });
+  }
+  absl::StatusOr<api::Case> TryTake(const std::string& who, const std::string& alert);
+  absl::StatusOr<api::Case> TryIdentify(const std::string& who, const std::string& case_id, const std::string& student);
+  absl::Status PutPeople(const std::vector<api::PersonInput>& people);
+  static api::PersonInput Person(const std::string& id, const std::string& kind, const std::string& role);
+
+  // The frequent commands.
+  absl::StatusOr<api::Case> Confirm(const std::string& who, const std::string& case_id);
+  absl::StatusOr<api::Case> CheckIn(const std::string& who, const std::string& case_id, bool in_sight = true);
+  absl::StatusOr<api::Case> Offer(const std::string& who, const std::string& case_id, std::vector<std::string> to);
+  absl::StatusOr<api::Case> Accept(const std::string& who, const std::string& case_id);
+  absl::StatusOr<api::Case> FileReport(const std::string& who, const std::string& case_id);
+  absl::StatusOr<api::Case> FileRecord(const std::string& who, const std::string& case_id, const std::string& kind,
+                                       std::vector<std::pair<std::string, std::string>> fields);
+  absl::StatusOr<api::Case> HandOver(const std::string& who, const std::string& case_id, const std::string& guardian, bool identity_checked = true);
+  absl::StatusOr<api::Case> Assess(const std::string& who, const std::string& case_id, const std::string& level, const std::string& kind = "group",
+                                   bool face_to_face = true, std::vector<std::string> members = {"assessor", "office"});
+  absl::StatusOr<api::Case> CorrectDiscovery(const std::string& case_id, absl::Time discovered);
+  absl::StatusOr<api::Case> Spoke(const std::string& who, const std::string& case_id, const std::string& superior);
+  absl::StatusOr<api::Case> GuardianComes(const std::string& who, const std::string& case_id, const std::string& guardian, absl::Duration in);
+  // The guard answers every ten minutes until then.
+  void CheckInUntil(absl::Time until, const std::string& who, const std::string& case_id);
+
+  // The guard answers every ten minutes, and the leader takes whatever rings, until then.
+  void KeepUntil(absl::Time until, const std::string& guard, const std::string& case_id);
+
+  // What the leader sees.
+  api::Case See(const std::string& case_id);
+  std::optional<api::ClockView> Clock(const std::string& case_id, std::string_view kind, int trigger = 0);
+  std::string ClockState(const std::string& case_id, std::string_view kind, int trigger = 0);
+  absl::Time Due(const std::string& case_id, std::string_view kind, int trigger = 0);
+  // The newest alert of the ladder that is not closed.
+  std::optional<api::AlertView> Alert(const std::string& case_id, std::string_view ladder);
+  bool Rings(const std::string& case_id, std::string_view ladder);
+
+  // Who has been called (or, by "sms", written to) since the last Hush, in order, each once.
+  std::vector<std::string> Rung(const std::string& channel = "call") const;
+  void Hush() { heard_ = phones.placed().size(); }
+  // The provider tells of the last call or message to that person.
+  void Tell(const std::string& person, const std::string& channel, const std::string& event, const std::string& digits = "", const std::string& text = "");
+  // Answers the call and presses a key.
+  void Press(const std::string& person, const std::string& key);
+
+  // Intake is killed and comes back.
+  void RestartIntake();
+  intake::Intake& desk() { return intake->service<intake::Intake>(); }
+  // Everything that any service has appended.
+  std::uint64_t Commits() const;
+
+  World world;
+  notification::FakeProvider phones{"phones"};
+  Node* intake = nullptr;
+  Node* risk = nullptr;
+  Node* timer = nullptr;
+  Node* notice = nullptr;
+
+ private:
+  template <typename Response>
+  absl::StatusOr<Response> Ask(const std::function<void(intake::Reply<Response>)>& start) {
+    const auto answer = std::make_shared<std::optional<absl::StatusOr<Response>>>();
+    start([answer](absl::StatusOr<Response> response) { *answer = std::move(response); });
+    world.Settle();
+    // Work of a service's other loops may need another turn.
+    for (int i = 0; i < 3 && !answer->has_value(); ++i) world.Settle();
+    return answer->has_value() ? **answer : absl::StatusOr<Response>(absl::DeadlineExceededError("not answered"));
+  }
+  static std::string PermissionOf(const google::protobuf::Descriptor* request);
+  std::string PersonOf(const std::string& number) const;
+
+  std::unique_ptr<KeyStore> keys_;
+  std::unique_ptr<KeyStore> notice_keys_;
+  FakeOutbox outbox_;
+  std::string directory_;
+  std::unique_ptr<IdempotencyIndex> answers_;
+  std::vector<std::string> people_;
+  std::string last_report_;
+  std::size_t heard_ = 0;
+};
+
+// The instant of a view's field, absl's.
+absl::Time TimeOf(const google::protobuf::Timestamp& t);
+
+}  // namespace vigil::scenario
