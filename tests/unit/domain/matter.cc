@@ -1,6 +1,7 @@
 #include "matter.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "domain/pack/loader.h"
@@ -118,7 +119,13 @@ Applied Matter::Report(const ReportOf& report) {
 }
 
 void Matter::WaitUntil(absl::Time until) {
-  for (;;) {
+  // More than this in one instant is a machine that feeds itself.
+  constexpr int kMostAtOnce = 1'000;
+  absl::Time instant = now;
+  for (int at_once = 0;; ++at_once) {
+    if (now != instant) at_once = 0;
+    instant = now;
+    if (at_once > kMostAtOnce) throw std::runtime_error("time does not go on");
     absl::Time first = absl::InfiniteFuture();
     Event what;
     if (HasOpenCase(file)) {
