@@ -421,7 +421,8 @@ void Intake::GetReport(const Caller& caller, const v1::GetReportRequest& request
       for (const domain::ReportState& report : file.current->reports) {
         if (report.report_id != request.report()) continue;
         // Its reporter sees this much; so does who may read cases.
-        if (report.reporter != caller.person && !Authorize(caller, "case.read", request.school()).ok()) break;
+        const auto received = reporters_.find(report.report_id);
+        if ((received == reporters_.end() || received->second != caller.person) && !Authorize(caller, "case.read", request.school()).ok()) break;
         contract::TimeToProto(report.recorded_time, receipt.mutable_accepted_time());
         const bool handled = report.read || !file.current->taken_by.empty() || !file.current->final_level.empty();
         receipt.set_state(handled ? "being_handled" : "received");
@@ -649,6 +650,8 @@ void Intake::JoinFiles(const Caller& caller, FileEntry* from, const std::string&
         FileEntry* to = known == files_by_student_.end() ? nullptr : known->second;
         domain::CaseJoined joined{.from_file = from->state.file, .from_case = from_case};
         for (const domain::ReportState& report : from->state.current->reports) {
+          // A report that is not classified yet would be taken for one that says nothing.
+          if (!report.classified) return rpc::UnavailableFor("a report of this case is still being read by the rules", kRetryAfter);
           joined.report_ids.push_back(report.report_id);
           for (const std::string& id : report.indicators) joined.indicators.push_back(id);
         }
@@ -664,6 +667,13 @@ void Intake::JoinFiles(const Caller& caller, FileEntry* from, const std::string&
         draft.file = to != nullptr ? to->state.file : DeriveId('f', {school, "student", student});
         draft.actor = {.person = caller.person, .role = caller.role};
         draft.events.push_back(domain::Event{std::move(joined)});
+        // What keeps guardians or colleagues off that case keeps them off this one (PRV-06, 回避).
+        const domain::CaseState* here = to != nullptr && domain::HasOpenCase(to->state) ? &*to->state.current : nullptr;
+        for (const domain::HoldState& hold : from->state.current->holds) draft.events.push_back(domain::Event{domain::HoldPlaced{.kind = hold.kind}});
+        for (const std::string& person : from->state.current->recused) {
+          if (here != nullptr && std::find(here->recused.begin(), here->recused.end(), person) != here->recused.end()) continue;
+          draft.events.push_back(domain::Event{domain::Recused{.person = person}});
+        }
         return draft;
       },
       [this, caller, from, school, cause, both_located, reply = std::move(reply)](absl::StatusOr<Machine::Outcome> outcome) {
@@ -925,6 +935,7 @@ void Intake::OnCommit(const AppliedCommit& applied) {
           if (std::find(of_school.rbegin(), of_school.rend(), file) == of_school.rend()) of_school.push_back(file);
         }
         files_by_report_[received->report_id] = file;
+        reporters_[received->report_id] = received->reporter;
         if (!file->state.student.empty()) files_by_student_[StudentKey(file->state.school, file->state.student)] = file;
         if (dependencies_.metrics != nullptr) {
           dependencies_.metrics->Get(metrics::kReportsAccepted, {received->channel}).Increment();

@@ -134,6 +134,8 @@ class Intake final : public Service {
   std::unordered_map<std::string, FileEntry*> files_by_case_;
   std::unordered_map<std::string, FileEntry*> files_by_alert_;
   std::unordered_map<std::string, FileEntry*> files_by_report_;
+  // By report id. A report that was joined to another file is still its reporter's.
+  std::unordered_map<std::string, std::string> reporters_;
   std::unordered_map<std::string, FileEntry*> files_by_student_;  // "school/student": the file of a student
   std::unordered_map<std::string, std::vector<FileEntry*>> files_by_school_;
   // "school/name/class", normalised, to student ids. Held in memory only.
