@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "contract/time_conversion.h"
 #include "absl/strings/numbers.h"
 #include "domain/classify.h"
@@ -24,7 +25,12 @@ namespace {
 
 using nlohmann::json;
 
+// What intake writes as, and thereby part of its commits' ids.
+constexpr std::string_view kSource = "intake";
 constexpr absl::Duration kRetryAfter = absl::Seconds(2);
+constexpr absl::Duration kReadingRetryAfter = absl::Seconds(1);
+// How soon a report that waits in the outbox is tried again, where trying failed for another reason than the log's absence.
+constexpr absl::Duration kOutboxRetryAfter = absl::Milliseconds(500);
 constexpr absl::Duration kPlaceCodePeriod = absl::Minutes(10);
 constexpr std::size_t kPeoplePerCommit = 150;
 constexpr int kReportPriority = 50;
@@ -33,6 +39,21 @@ constexpr int kUrgentReportPriority = 100;
 absl::Time TimeOf(bool has, const google::protobuf::Timestamp& t) { return has ? contract::TimeFromProto(t) : absl::InfinitePast(); }
 
 absl::Status NoSuchCase() { return absl::NotFoundError("no such case"); }
+
+// The id of the commit that a request makes: under it the answer is remembered.
+std::string CommitIdOf(const std::string& school, const std::string& cause) { return DeriveId('m', {kSource, school, cause}); }
+std::string CauseOfReport(const std::string& report_id) { return absl::StrCat("report/", report_id); }
+
+v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) {
+  v1::CreateReportResponse response;
+  response.set_report_id(received.report_id);
+  response.set_case_id(received.case_id);
+  response.set_file_id(file.state.file);
+  contract::TimeToProto(accepted, response.mutable_accepted_time());
+  response.set_provisional_level(received.answered_level);
+  response.set_advice("receipt");
+  return response;
+}
 
 std::string NameKey(const std::string& school, const std::string& name, const std::string& class_name) {
   return absl::StrCat(school, "/", name, "/", class_name);
@@ -57,6 +78,8 @@ struct Intake::PendingReport {
   std::vector<std::string> candidates;
   Reply<v1::CreateReportResponse> reply;  // empty once answered
   std::string outbox_row;                 // its id there, if it lies there
+  bool submitted = false;                 // the machine has it, and keeps it until it is stored
+  bool promised = false;                  // its answer is the outbox's, whatever comes first
 };
 
 Intake::Intake(IntakeDependencies dependencies) : dependencies_(std::move(dependencies)) {}
@@ -67,6 +90,10 @@ void Intake::Attach(Machine* machine) { machine_ = machine; }
 const domain::Pack& Intake::pack() const { return machine_->pack(); }
 
 // ------------------------------------------------------------------------------------------------ who may
+
+absl::Status Intake::Ready() const {
+  return machine_->caught_up() ? absl::OkStatus() : rpc::UnavailableFor("still reading the log", kReadingRetryAfter);
+}
 
 absl::Status Intake::Authorize(const Caller& caller, std::string_view permission, std::string_view school) const {
   if (caller.school != "*" && !school.empty() && caller.school != school) return absl::PermissionDeniedError("this token is for another school");
@@ -103,10 +130,8 @@ std::string Intake::CauseOf(const Caller& caller, std::string_view school) const
 // ------------------------------------------------------------------------------------------------ once
 
 template <typename Response>
-void Intake::Once(const Caller& caller, const std::string& school, const std::string& cause, Reply<Response> reply,
-                  std::function<void(Reply<Response>)> start) {
+void Intake::Once(const Caller& caller, const std::string& key, Reply<Response> reply, std::function<void(Reply<Response>)> start) {
   if (caller.idempotency_key.empty()) return start(std::move(reply));
-  const std::string key = DeriveId('k', {school, cause});
   const auto conflict = [] { return absl::AlreadyExistsError("this Idempotency-Key was used with another body"); };
   if (dependencies_.answers != nullptr) {
     const auto found = dependencies_.answers->Find(key);
@@ -139,13 +164,38 @@ void Intake::Once(const Caller& caller, const std::string& school, const std::st
   });
 }
 
-void Intake::Remember(const Caller& caller, const std::string& key, const std::string& response, int partition,
+void Intake::Remember(const std::string& key, const std::string& body_hash, const std::string& response, int partition,
                       domain::CommitPosition position) {
-  if (caller.idempotency_key.empty() || dependencies_.answers == nullptr) return;
-  dependencies_.answers->Add(key, {.body_hash = caller.body_hash,
+  dependencies_.answers->Add(key, {.body_hash = body_hash,
                                    .partition = static_cast<std::uint32_t>(partition),
                                    .position = {position.sequence, position.index},
                                    .response = response});
+}
+
+// The answers are a function of the log: what was not yet written when we died is written again from what we read.
+void Intake::RememberAnswer(const AppliedCommit& applied) {
+  if (dependencies_.answers == nullptr || applied.commit.source != kSource) return;
+  const auto partition = static_cast<std::uint32_t>(applied.partition);
+  const IndexPosition position{applied.position.sequence, applied.position.index};
+  if (position <= dependencies_.answers->StoredPosition(partition)) return;
+  const bool keyed = applied.file != nullptr && applied.applied.guard.ok() && !applied.commit.request_hash.empty();
+  const auto is_known = [&] {
+    const auto known = dependencies_.answers->Find(applied.commit.id);
+    return known.ok() && known->has_value();
+  };
+  // A report that was answered from the outbox keeps the answer that it had.
+  if (keyed && !is_known()) {
+    std::string response;
+    if (const auto* received = std::get_if<domain::ReportReceived>(&applied.commit.events.front().body)) {
+      response = ReportAnswer(*received, *applied.file, applied.commit.recorded_time).SerializeAsString();
+    } else {
+      v1::Case view;
+      FillCase(pack(), applied.file->state, &view);
+      response = view.SerializeAsString();
+    }
+    Remember(applied.commit.id, applied.commit.request_hash, response, applied.partition, applied.position);
+  }
+  dependencies_.answers->SetPosition(partition, position);
 }
 
 // ------------------------------------------------------------------------------------------------ reports
@@ -153,8 +203,11 @@ void Intake::Remember(const Caller& caller, const std::string& key, const std::s
 void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
     if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
+    // Started while the log is away, nobody is known here; a report is taken all the same, and looked at when the log has been read.
+    const bool blind = !machine_->caught_up() && !machine_->connected();
+    if (absl::Status ready = Ready(); !blind && !ready.ok()) return reply(ready);
     const domain::SchoolState* school = machine_->FindSchool(request.school());
-    if (school == nullptr || school->people.empty()) return reply(absl::NotFoundError("no such school"));
+    if (!blind && (school == nullptr || school->people.empty())) return reply(absl::NotFoundError("no such school"));
 
     std::vector<rpc::FieldError> errors;
     const auto check_codes = [&](const auto& codes, const char* field, domain::IndicatorRow::Kind kind) {
@@ -179,11 +232,11 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     }
     if (request.student().id().empty() && request.student().name().empty()) errors.push_back({"student", "needs an id, or a name and class"});
     if (!request.student().id().empty() && !request.student().name().empty()) errors.push_back({"student", "takes an id or a name, not both"});
-    if (!request.in_sight().staff_id().empty() && !school->people.contains(request.in_sight().staff_id())) {
+    if (!blind && !request.in_sight().staff_id().empty() && !school->people.contains(request.in_sight().staff_id())) {
       errors.push_back({"in_sight.staff_id", "unknown staff member"});
     }
     if (!errors.empty()) return reply(rpc::InvalidFields(std::move(errors)));
-    if (!request.student().id().empty()) {
+    if (!blind && !request.student().id().empty()) {
       const auto student = school->people.find(request.student().id());
       if (student == school->people.end() || student->second.kind != domain::PersonKind::kStudent) {
         return reply(absl::NotFoundError("no such student"));
@@ -195,9 +248,10 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     report->request = request;
     report->cause = CauseOf(caller, request.school());
     report->accepted = now;
-    Once<v1::CreateReportResponse>(caller, request.school(), report->cause, std::move(reply), [this, report](Reply<v1::CreateReportResponse> answer) {
+    report->report_id = DeriveId('r', {request.school(), report->cause});
+    const std::string key = CommitIdOf(request.school(), CauseOfReport(report->report_id));
+    Once<v1::CreateReportResponse>(caller, key, std::move(reply), [this, report](Reply<v1::CreateReportResponse> answer) {
       report->reply = std::move(answer);
-      report->report_id = DeriveId('r', {report->request.school(), report->cause});
       AcceptReport(report);
     });
   });
@@ -206,7 +260,8 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
 void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
   const v1::CreateReportRequest& request = report->request;
   const std::string& school = request.school();
-  if (request.student().id().empty()) {
+  // An id that was accepted unseen and is nobody's is for a person to look at, like a name.
+  if (request.student().id().empty() || !IsStudent(school, request.student().id())) {
     report->to_identify = true;
     if (auto found = FindByName(school, request.student().name(), request.student().class_()); found.ok()) report->candidates = *std::move(found);
     report->file_id = DeriveId('f', {school, "report", report->report_id});
@@ -214,36 +269,14 @@ void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
     report->file_id = DeriveId('f', {school, "student", request.student().id()});
   }
   pending_reports_[report->report_id] = report;
-  if (!machine_->connected()) return AnswerFromOutbox(std::move(report));
+  if (!machine_->connected() || !machine_->caught_up()) return AnswerFromOutbox(std::move(report));
 
   const bool urgent = request.deteriorating() || request.signals_size() > 0 || !request.claimed_level().empty();
   const auto submit = [this, report, urgent] {
+    report->submitted = true;
     machine_->SubmitHere(
         PartitionOf(report->request.school()), urgent ? kUrgentReportPriority : kReportPriority, [this, report] { return DecideReport(*report); },
-        [this, report](absl::StatusOr<Machine::Outcome> outcome) {
-          pending_reports_.erase(report->report_id);
-          if (!report->outbox_row.empty()) {
-            const std::string row = report->outbox_row;
-            if (outcome.ok()) {
-              if (absl::Status removed = dependencies_.outbox->Remove(std::span(&row, 1)); !removed.ok()) {
-                log::Warn("a delivered report stays in the outbox for now", {{"reason", removed}});
-              }
-            }
-          }
-          if (!report->reply) return;
-          if (!outcome.ok()) return report->reply(outcome.status());
-          const auto& received = std::get<domain::ReportReceived>(outcome->commit.events.front().body);
-          v1::CreateReportResponse response;
-          response.set_report_id(received.report_id);
-          response.set_case_id(outcome->file->state.current->case_id);
-          response.set_file_id(outcome->commit.file);
-          contract::TimeToProto(outcome->commit.recorded_time, response.mutable_accepted_time());
-          response.set_provisional_level(received.answered_level);
-          response.set_advice("receipt");
-          Remember(report->caller, DeriveId('k', {report->request.school(), report->cause}), response.SerializeAsString(), outcome->partition,
-                   outcome->position);
-          report->reply(std::move(response));
-        });
+        [this, report](const absl::StatusOr<Machine::Outcome>& outcome) { OnReportStored(*report, outcome); });
   };
   if (!report->to_identify) return submit();
   // Nobody knows yet whose key this would be: the file gets one of its own, durable before the first commit that needs it.
@@ -256,7 +289,28 @@ void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
   });
 }
 
+void Intake::OnReportStored(PendingReport& report, const absl::StatusOr<Machine::Outcome>& outcome) {
+  report.submitted = false;
+  pending_reports_.erase(report.report_id);
+  const bool stored = outcome.ok() || absl::IsAlreadyExists(outcome.status());
+  if (!report.outbox_row.empty()) {
+    if (!stored) {
+      log::Warn("a report of the outbox cannot be appended yet", {{"report", log::Id(report.report_id)}, {"reason", outcome.status()}});
+      return DrainLater();
+    }
+    if (absl::Status removed = dependencies_.outbox->Remove(std::span(&report.outbox_row, 1)); !removed.ok()) {
+      log::Warn("a delivered report stays in the outbox for now", {{"reason", removed}});
+    }
+  }
+  if (!report.reply || report.promised) return;
+  if (!outcome.ok()) return std::exchange(report.reply, nullptr)(outcome.status());
+  const auto& received = std::get<domain::ReportReceived>(outcome->commit.events.front().body);
+  std::exchange(report.reply, nullptr)(ReportAnswer(received, *outcome->file, outcome->commit.recorded_time));
+}
+
 absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
+  // From the outbox and by an append that was thought lost it may come twice; it is one report.
+  if (files_by_report_.contains(report.report_id)) return absl::AlreadyExistsError("the report is in the log");
   const v1::CreateReportRequest& request = report.request;
   const std::string& school_id = request.school();
   const absl::Time now = machine_->Now();
@@ -266,7 +320,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
     if (const auto it = files_by_student_.find(StudentKey(school_id, request.student().id())); it != files_by_student_.end()) file = it->second;
   }
   Draft draft;
-  draft.cause = absl::StrCat("report/", report.report_id);
+  draft.cause = CauseOfReport(report.report_id);
   draft.school = school_id;
   draft.file = file != nullptr ? file->state.file : report.file_id;
   draft.actor = {.person = report.caller.person, .role = report.caller.role};
@@ -276,7 +330,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   domain::ReportReceived event;
   event.report_id = report.report_id;
   event.case_id = file != nullptr && domain::HasOpenCase(file->state) ? file->state.current->case_id : DeriveId('c', {school_id, report.report_id});
-  event.student = request.student().id();
+  if (!report.to_identify) event.student = request.student().id();
   event.channel = request.channel().empty() ? "web" : request.channel();
   event.reporter_kind = request.reporter().kind().empty() ? "staff" : request.reporter().kind();
   event.reporter = report.caller.person;
@@ -304,7 +358,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   event.answered_level = classification.level.empty() ? pack().Level(0).id : classification.level;
 
   json personal;
-  if (!request.student().name().empty()) personal["student"] = {{"name", request.student().name()}, {"class", request.student().class_()}};
+  if (report.to_identify) personal["student"] = {{"id", request.student().id()}, {"name", request.student().name()}, {"class", request.student().class_()}};
   if (!request.reporter().name().empty()) personal["reporter_name"] = request.reporter().name();
   if (!request.narrative().empty()) personal["narrative"] = request.narrative();
   if (!request.verbatim().empty()) personal["verbatim"] = request.verbatim();
@@ -332,32 +386,52 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
            {"request", Base64Encode(report->request.SerializeAsString())}};
   OutboxRow out{.id = report->report_id, .partition = static_cast<std::uint32_t>(PartitionOf(report->request.school()))};
   out.bytes = dependencies_.installation_key->Seal(row.dump(), report->report_id, *dependencies_.random);
+  domain::ReportFacts facts{.claimed_level = report->request.claimed_level(),
+                            .deteriorating = report->request.deteriorating(),
+                            .reporter = report->caller.person,
+                            .recorded_time = report->accepted};
+  for (const std::string& code : report->request.signals()) facts.indicators.push_back(code);
+  for (const std::string& code : report->request.factors()) facts.indicators.push_back(code);
+  const auto known = files_by_student_.find(StudentKey(report->request.school(), report->request.student().id()));
+  const domain::Classification classification = domain::Classify(pack(), facts, known == files_by_student_.end() ? nullptr : &known->second->state);
+  v1::CreateReportResponse response;
+  response.set_report_id(report->report_id);
+  contract::TimeToProto(report->accepted, response.mutable_accepted_time());
+  response.set_provisional_level(classification.level.empty() ? pack().Level(0).id : classification.level);
+  response.set_advice("receipt");
+  const bool answers = report->reply && !report->caller.idempotency_key.empty() && dependencies_.answers != nullptr;
+  report->promised = static_cast<bool>(report->reply);
   // fsync waits for the disk: off the loop.
-  dependencies_.worker->Post([this, report, out = std::move(out)] {
-    const absl::Status stored = dependencies_.outbox->Put(out);
-    machine_->loop()->Post([this, report, stored] {
-      if (!report->reply) return;
+  dependencies_.worker->Post([this, report, answers, out = std::move(out), response = std::move(response)]() mutable {
+    absl::Status stored = dependencies_.outbox->Put(out);
+    if (stored.ok() && answers) {
+      Remember(CommitIdOf(report->request.school(), CauseOfReport(report->report_id)), report->caller.body_hash, response.SerializeAsString(),
+               static_cast<int>(out.partition), {});
+      stored = dependencies_.answers->Flush();
+    }
+    machine_->loop()->Post([this, report, stored, response = std::move(response)]() mutable {
+      report->promised = false;
+      if (!stored.ok() && files_by_report_.contains(report->report_id)) stored = absl::OkStatus();  // it is in the log after all
       if (!stored.ok()) {
         pending_reports_.erase(report->report_id);
+        if (!report->reply) return DrainLater();
         return std::exchange(report->reply, nullptr)(rpc::UnavailableFor("the report could not be stored; please call the duty telephone", kRetryAfter));
       }
       report->outbox_row = report->report_id;
-      const domain::Classification classification = domain::Classify(
-          pack(),
-          {.indicators = {report->request.signals().begin(), report->request.signals().end()},
-           .claimed_level = report->request.claimed_level(),
-           .deteriorating = report->request.deteriorating(),
-           .reporter = report->caller.person,
-           .recorded_time = report->accepted},
-          nullptr);
-      v1::CreateReportResponse response;
-      response.set_report_id(report->report_id);
-      contract::TimeToProto(report->accepted, response.mutable_accepted_time());
-      response.set_provisional_level(classification.level.empty() ? pack().Level(0).id : classification.level);
-      response.set_advice("receipt");
-      Remember(report->caller, DeriveId('k', {report->request.school(), report->cause}), response.SerializeAsString(),
-               PartitionOf(report->request.school()), {});
-      std::exchange(report->reply, nullptr)(std::move(response));
+      if (report->reply) std::exchange(report->reply, nullptr)(response);
+      // The log may have come back meanwhile, when this was not yet there to be found.
+      if (!report->submitted && machine_->connected()) DrainLater();
+    });
+  });
+}
+
+void Intake::DrainLater() {
+  if (std::exchange(drain_waits_, true)) return;
+  dependencies_.worker->Post([this] {
+    absl::SleepFor(kOutboxRetryAfter);
+    machine_->loop()->Post([this] {
+      drain_waits_ = false;
+      DrainOutbox();
     });
   });
 }
@@ -373,7 +447,7 @@ void Intake::OnLogConnection(bool connected) {
 }
 
 void Intake::DrainOutbox() {
-  if (!machine_->caught_up()) return;
+  if (!machine_->caught_up() || !machine_->connected()) return;
   absl::Status read = dependencies_.outbox->ForEach([this](const OutboxRow& row) {
     // It reached the log after all, or the append that was on its way when the log went will.
     if (files_by_report_.contains(row.id)) {
@@ -381,7 +455,7 @@ void Intake::DrainOutbox() {
       (void)dependencies_.outbox->Remove(std::span(&id, 1));
       return true;
     }
-    if (const auto it = pending_reports_.find(row.id); it != pending_reports_.end() && it->second->outbox_row.empty()) return true;
+    if (const auto it = pending_reports_.find(row.id); it != pending_reports_.end() && (it->second->submitted || it->second->outbox_row.empty())) return true;
     const auto opened = dependencies_.installation_key->Open(row.bytes, row.id);
     const json parsed = opened.ok() ? json::parse(*opened, nullptr, false) : json();
     auto report = std::make_shared<PendingReport>();
@@ -405,6 +479,14 @@ void Intake::DrainOutbox() {
   if (!read.ok()) log::Error("the outbox cannot be read", {{"reason", read}});
 }
 
+bool Intake::IsStudent(const std::string& school, const std::string& id) const {
+  if (!machine_->caught_up()) return true;  // not known yet
+  const domain::SchoolState* state = machine_->FindSchool(school);
+  if (state == nullptr) return false;
+  const auto person = state->people.find(id);
+  return person != state->people.end() && person->second.kind == domain::PersonKind::kStudent;
+}
+
 absl::StatusOr<std::vector<std::string>> Intake::FindByName(const std::string& school, const std::string& name, const std::string& class_name) const {
   const auto it = students_by_name_.find(NameKey(school, name, class_name));
   if (it == students_by_name_.end()) return absl::NotFoundError("nobody of that name in that class");
@@ -413,6 +495,7 @@ absl::StatusOr<std::vector<std::string>> Intake::FindByName(const std::string& s
 
 void Intake::GetReport(const Caller& caller, const v1::GetReportRequest& request, Reply<v1::ReportReceipt> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
     v1::ReportReceipt receipt;
     receipt.set_report_id(request.report());
@@ -444,6 +527,7 @@ void Intake::GetReport(const Caller& caller, const v1::GetReportRequest& request
 
 void Intake::GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
@@ -455,6 +539,7 @@ void Intake::GetCase(const Caller& caller, const v1::CaseRequest& request, Reply
 
 void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request, Reply<v1::ListCasesResponse> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     if (absl::Status may = Authorize(caller, "case.list", request.school()); !may.ok()) return reply(may);
     if (machine_->FindSchool(request.school()) == nullptr) return reply(absl::NotFoundError("no such school"));
     std::vector<rpc::FieldError> errors;
@@ -493,6 +578,7 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
 
 void Intake::ListClocks(const Caller& caller, const v1::CaseRequest& request, Reply<v1::ListClocksResponse> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
@@ -504,6 +590,7 @@ void Intake::ListClocks(const Caller& caller, const v1::CaseRequest& request, Re
 
 void Intake::GetCustody(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Custody> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
@@ -541,19 +628,21 @@ std::string Intake::CommandContext::Id(char kind) const { return DeriveId(kind, 
 
 void Intake::Command(const Caller& caller, const std::string& case_id, std::string_view permission, MakeEvents events, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, case_id, permission = std::string(permission), events = std::move(events), reply = std::move(reply)]() mutable {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(case_id);
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, permission, *file); !may.ok()) return reply(may);
     const std::string school = file->state.school;
     const std::string cause = CauseOf(caller, school);
-    Once<v1::Case>(caller, school, cause, std::move(reply), [this, caller, file, school, cause, events = std::move(events)](Reply<v1::Case> answer) {
+    Once<v1::Case>(caller, CommitIdOf(school, cause), std::move(reply), [this, caller, file, school, cause, events = std::move(events)](Reply<v1::Case> answer) {
       if (!machine_->connected()) return answer(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
       machine_->SubmitHere(
           file->partition, kReportPriority,
           [this, caller, file, school, cause, events]() -> absl::StatusOr<Draft> {
             const CommandContext context{.pack = pack(), .school = machine_->SchoolFor(school), .file = *file, .caller = caller, .now = machine_->Now(), .intake = *this, .cause = cause};
             if (caller.expected_version != 0 && caller.expected_version != file->state.version) {
-              return rpc::NotInState("the case has changed since it was read", PhaseName(file->state.current->phase), {});
+              return rpc::NotInState("the case has changed since it was read", PhaseName(file->state.current->phase),
+                                     AllowedCommands(pack(), machine_->SchoolFor(school), file->state));
             }
             auto made = events(context);
             if (!made.ok()) return made.status();
@@ -572,13 +661,13 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
             if (!outcome.ok()) {
               absl::Status status = outcome.status();
               if ((absl::IsFailedPrecondition(status) || absl::IsAborted(status)) && !rpc::ReadProblem(status) && file->state.current) {
-                status = rpc::NotInState(std::string_view(status.message().data(), status.message().size()), PhaseName(file->state.current->phase), {});
+                status = rpc::NotInState(std::string_view(status.message().data(), status.message().size()), PhaseName(file->state.current->phase),
+                                         AllowedCommands(pack(), machine_->SchoolFor(school), file->state));
               }
               return answer(status);
             }
             v1::Case view;
             FillCase(pack(), outcome->file->state, &view);
-            Remember(caller, DeriveId('k', {school, cause}), view.SerializeAsString(), outcome->partition, outcome->position);
             answer(std::move(view));
           });
     });
@@ -587,6 +676,7 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
 
 void Intake::TakeAlert(const Caller& caller, const v1::TakeAlertRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     const auto it = files_by_alert_.find(request.alert());
     if (it == files_by_alert_.end() || !it->second->state.current) return reply(absl::NotFoundError("no such alert"));
     const std::string case_id = it->second->state.current->case_id;
@@ -603,6 +693,7 @@ void Intake::TakeAlert(const Caller& caller, const v1::TakeAlertRequest& request
 
 void Intake::IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "student.identify", *file); !may.ok()) return reply(may);
@@ -622,6 +713,7 @@ void Intake::IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequ
 
 void Intake::MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "case.move", *file); !may.ok()) return reply(may);
@@ -630,9 +722,12 @@ void Intake::MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest&
     if (student == school.people.end() || student->second.kind != domain::PersonKind::kStudent) return reply(absl::NotFoundError("no such student"));
     // Until both are known to be safe, two children may be in danger: the case stays where it is.
     if (!request.both_located()) {
-      return reply(rpc::NotInState("both children must be located first", PhaseName(file->state.current->phase), {}));
+      return reply(rpc::NotInState("both children must be located first", PhaseName(file->state.current->phase),
+                                   AllowedCommands(pack(), school, file->state)));
     }
-    if (file->state.student == request.id()) return reply(absl::FailedPreconditionError("the case is about this student"));
+    if (file->state.student == request.id()) {
+      return reply(rpc::NotInState("the case is about this student", PhaseName(file->state.current->phase), AllowedCommands(pack(), school, file->state)));
+    }
     JoinFiles(caller, file, request.id(), request.both_located(), std::move(reply));
   });
 }
@@ -875,6 +970,7 @@ void Intake::PutSchedule(const Caller& caller, const v1::PutScheduleRequest& req
 
 void Intake::GetOnCall(const Caller& caller, const v1::GetOnCallRequest& request, Reply<v1::OnCall> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     if (absl::Status may = Authorize(caller, "oncall.read", request.school()); !may.ok()) return reply(may);
     const domain::SchoolState* school = machine_->FindSchool(request.school());
     if (school == nullptr) return reply(absl::NotFoundError("no such school"));
@@ -926,6 +1022,7 @@ void Intake::SetClock(const Caller& caller, const v1::SetClockRequest& request, 
 // ------------------------------------------------------------------------------------------------ following
 
 void Intake::OnCommit(const AppliedCommit& applied) {
+  RememberAnswer(applied);
   if (applied.file != nullptr && applied.applied.guard.ok()) {
     FileEntry* file = applied.file;
     for (const domain::Event& event : applied.commit.events) {

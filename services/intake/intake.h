@@ -113,16 +113,23 @@ class Intake final : public Service {
   FileEntry* FileOfCase(const std::string& case_id);
   std::string CauseOf(const Caller& caller, std::string_view school) const;
 
-  // Runs `start` unless the same request was answered or is under way; then the same answer is given. On the loop.
+  // Unavailable until the log has been read once: before that "there is no such thing" would be a guess.
+  absl::Status Ready() const;
+
+  // Runs `start` unless the same request was answered or is under way; then the same answer is given. `key`: the id of the commit that the
+  // request makes. On the loop.
   template <typename Response>
-  void Once(const Caller& caller, const std::string& school, const std::string& cause, Reply<Response> reply,
-            std::function<void(Reply<Response>)> start);
-  void Remember(const Caller& caller, const std::string& key, const std::string& response, int partition, domain::CommitPosition position);
+  void Once(const Caller& caller, const std::string& key, Reply<Response> reply, std::function<void(Reply<Response>)> start);
+  void Remember(const std::string& key, const std::string& body_hash, const std::string& response, int partition, domain::CommitPosition position);
+  void RememberAnswer(const AppliedCommit& applied);
 
   void AcceptReport(std::shared_ptr<PendingReport> report);
   absl::StatusOr<Draft> DecideReport(PendingReport& report);
+  void OnReportStored(PendingReport& report, const absl::StatusOr<Machine::Outcome>& outcome);
   void AnswerFromOutbox(std::shared_ptr<PendingReport> report);
   void DrainOutbox();
+  void DrainLater();
+  bool IsStudent(const std::string& school, const std::string& id) const;
   void JoinFiles(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, Reply<v1::Case> reply);
   absl::StatusOr<std::vector<std::string>> FindByName(const std::string& school, const std::string& name, const std::string& class_name) const;
   void OpenInstallation();
@@ -143,6 +150,7 @@ class Intake final : public Service {
   std::unordered_map<std::string, Answer> under_way_;
   std::unordered_map<std::string, std::shared_ptr<PendingReport>> pending_reports_;
   bool installation_opened_ = false;
+  bool drain_waits_ = false;
 };
 
 }  // namespace vigil::intake

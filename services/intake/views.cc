@@ -176,8 +176,10 @@ void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case*
              ladder != nullptr && !ladder->steps.empty() && !ladder->steps.front().ring.empty()) {
     view->set_responsible(ladder->steps.front().ring.front());
   } else {
+    // What rings nobody is theirs who read reports that nobody has read.
+    const domain::FactDetail read{.fact = domain::Fact::kReportRead};
     for (const auto& [id, ladder_row] : pack.ladders) {
-      if (ladder_row.priority > 0 || ladder_row.steps.empty()) continue;
+      if (!domain::Matches(ladder_row.closed_by, read) || ladder_row.steps.empty() || ladder_row.steps.front().ring.empty()) continue;
       view->set_responsible(ladder_row.steps.front().ring.front());
       break;
     }
@@ -215,6 +217,38 @@ void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case*
     VIGIL_SET_TIME(row, acknowledged_time, record.acknowledged_time);
   }
   view->set_etag(std::to_string(file.version));
+}
+
+std::vector<std::string> AllowedCommands(const domain::Pack& pack, const domain::SchoolState& school, const domain::FileState& file) {
+  if (!domain::HasOpenCase(file)) return {};
+  const domain::CaseState& c = *file.current;
+  static const domain::CustodyState kNobody;
+  const domain::CustodyState& custody = c.custody ? *c.custody : kNobody;
+  const auto held = [&](std::string_view kind) {
+    return std::any_of(c.holds.begin(), c.holds.end(), [&](const domain::HoldState& hold) { return hold.kind == kind; });
+  };
+  const bool handed_over = c.phase == domain::CasePhase::kHandedOver;
+  std::vector<std::string> allowed = {"acknowledge", "assess", "confirmInSight", "fileWrittenReport", "hold", "recordDeparture", "recordPhoneReport", "recuse", "returnCustody"};
+  const auto allow = [&](bool condition, const char* command) {
+    if (condition) allowed.emplace_back(command);
+  };
+  allow(custody.supervised, "planShifts");
+  allow(custody.supervised && !custody.holders.empty(), "offerShift");
+  allow(custody.supervised && !custody.offered_to.empty(), "acceptShift");
+  allow(custody.supervised && !custody.holders.empty(), "checkIn");
+  allow(custody.supervised && pack.Rank(c.final_level) < pack.SupervisedRank(), "decideNotSevere");
+  allow(!held("guardians") && !file.student.empty(), "recordGuardianContact");
+  allow(!held("guardians") && !file.student.empty() && !handed_over, "handOverToGuardian");
+  allow(!handed_over, "handOverToAuthority");
+  allow(!c.triggers.empty(), "correctDiscovery");
+  allow(!c.holds.empty(), "liftHold");
+  allow(file.student.empty(), "identifyStudent");
+  allow(!file.student.empty(), "moveToStudent");
+  allow(std::any_of(c.records.begin(), c.records.end(), [](const domain::RecordState& record) { return !IsSet(record.acknowledged_time); }), "receiveWrittenReport");
+  const domain::Commit closing{.school = file.school, .file = file.file, .events = {domain::Event{domain::CaseClosed{}}}};
+  allow(domain::Check(file, closing, {pack, school, {}}).ok(), "close");
+  std::sort(allowed.begin(), allowed.end());
+  return allowed;
 }
 
 #undef VIGIL_SET_TIME

@@ -1,6 +1,9 @@
 // A file as outsiders read it.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "domain/pack/pack.h"
 #include "vigil/intake/v1/intake.pb.h"
 #include "vigil/state/v1/state.plain.h"
@@ -10,6 +13,9 @@ namespace vigil::intake {
 void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case* view);
 void FillClocks(const domain::FileState& file, google::protobuf::RepeatedPtrField<v1::ClockView>* clocks);
 void FillCustody(const domain::FileState& file, v1::Custody* custody);
+
+// What may be asked of the case as it stands, by the names of the API; empty for a closed one.
+std::vector<std::string> AllowedCommands(const domain::Pack& pack, const domain::SchoolState& school, const domain::FileState& file);
 
 // "open", "handed_over", …
 std::string PhaseName(domain::CasePhase phase);
