@@ -165,7 +165,12 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
     for (const domain::Event& event : commit.events) {
       domain::ApplyToSchool(school, event);
       if (const auto* set = std::get_if<domain::ClockSet>(&event.body); set != nullptr && options_.rehearsal_clock != nullptr && partition.number == 0) {
-        options_.rehearsal_clock->Set({.real = set->real_time, .domain = set->domain_time, .speed = set->speed});
+        const ClockBase base{.real = set->real_time, .domain = set->domain_time, .speed = set->speed};
+        if (caught_up_) {
+          options_.rehearsal_clock->Set(base);
+        } else {
+          options_.rehearsal_clock->Restore(base);
+        }
       }
     }
   } else {

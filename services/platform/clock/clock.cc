@@ -79,14 +79,28 @@ absl::Duration RehearsalClock::RealDurationUntil(absl::Time domain) const {
 void RehearsalClock::Set(const ClockBase& base) {
   {
     std::lock_guard lock(mutex_);
-    latest_ = std::max(latest_, Compute(base_, real_clock_->NowReal()));
+    // Only what was shown must not be taken back. The old base, run on to the present, is a time that nobody else has seen.
+    base_ = Clamped(base);
+  }
+  TellListeners();
+}
+
+void RehearsalClock::Restore(const ClockBase& base) {
+  {
+    std::lock_guard lock(mutex_);
+    latest_ = absl::InfinitePast();
     base_ = Clamped(base);
   }
   TellListeners();
 }
 
 absl::Time RehearsalClock::NextDue() const {
-  const absl::Time due = NextDueOfListeners(Now());
+  absl::Time now;  // looked at, not shown
+  {
+    std::lock_guard lock(mutex_);
+    now = std::max(latest_, Compute(base_, real_clock_->NowReal()));
+  }
+  const absl::Time due = NextDueOfListeners(now);
   if (due == absl::InfiniteFuture()) return due;
   std::lock_guard lock(mutex_);
   // A nanosecond more, so that rounding cannot leave the domain instant just ahead.

@@ -96,6 +96,9 @@ class RehearsalClock final : public Clock, private ClockListener {
 
   // Replaces real, domain and speed at once and wakes what waits on this clock.
   void Set(const ClockBase& base);
+  // The same for a base that is read from the past, by a process that is catching up. A base before it, run on to the present, gave a time
+  // that never was: it is forgotten.
+  void Restore(const ClockBase& base);
 
  private:
   absl::Time NextDue() const override;

@@ -135,7 +135,7 @@ class Play {
     const std::string person = absl::StrCat(school_.id, "-", script_.at("supervisor").get<std::string>());
     const SamplePerson* supervisor = school_.Find(person);
     const std::string token = supervisor == nullptr ? "" : SampleToken(token_key_, school_, supervisor->id, supervisor->role, SampleTokenExpiry());
-    return absl::StrCat(options_.connection.url, "/#token=", token);
+    return absl::StrCat(options_.connection.url, "/#token=", token, "&lang=", options_.connection.language == Language::kChinese ? "zh" : "en");
   }
 
  private:

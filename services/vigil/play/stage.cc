@@ -23,8 +23,9 @@ constexpr absl::Duration kCheckInDue = absl::Minutes(30);
 constexpr double kFastest = 20'000;
 constexpr double kFastestWatching = 5'000;
 constexpr double kSlowestWatching = 60;
-// Near its goal the clock slows down, so that it does not run past.
-constexpr absl::Duration kNear = absl::Minutes(12);
+// Near its goal the clock slows down, so that it does not run past though we are held up: the goal is never nearer than half of this in
+// real time, until the speed is low enough for that not to matter.
+constexpr double kSecondsAhead = 0.4;
 constexpr double kNearSpeed = 1'200;
 constexpr absl::Duration kBetweenTries = absl::Milliseconds(200);
 constexpr absl::Duration kIdle = absl::Milliseconds(350);
@@ -154,9 +155,9 @@ absl::Status Stage::AdvanceTo(absl::Time time) {
       if (*now >= time) return absl::OkStatus();
     }
     double speed = watched_.empty() ? kFastest : WatchingSpeed();
-    if (time - *now < kNear) speed = std::min(speed, kNearSpeed);
+    speed = std::min(speed, std::max(kNearSpeed, absl::ToDoubleSeconds(time - *now) / kSecondsAhead));
     // A change is a commit: small ones are not worth it.
-    if (speed < speed_ * 0.7 || speed > speed_ * 1.5) {
+    if (speed <= speed_ * 0.5 || speed > speed_ * 1.5) {
       if (absl::Status status = SetSpeed(speed); !status.ok()) return status;
     }
     const absl::Duration left = (time - *now) / speed_;

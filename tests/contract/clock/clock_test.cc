@@ -254,6 +254,24 @@ TEST(RehearsalClockTest, AStepBackOfTheRealClockTakesNothingBack) {
   EXPECT_EQ(clock.Now(), before);
 }
 
+TEST(RehearsalClockTest, WhatNobodySawIsNotKept) {
+  ManualClock real(kStart);
+  RehearsalClock clock(&real, {kStart, kStart, 20'000});
+  real.Advance(absl::Seconds(10));
+  // Read ten seconds late: the change to speed 1 happened one second after the start.
+  clock.Set({kStart + absl::Seconds(1), kStart + absl::Seconds(20'000), 1});
+  EXPECT_EQ(clock.Now(), kStart + absl::Seconds(20'009));
+}
+
+TEST(RehearsalClockTest, CatchingUpForgetsTheTimesOfOldBases) {
+  ManualClock real(kStart);
+  RehearsalClock clock(&real, {kStart, kStart, 20'000});
+  real.Advance(absl::Hours(1));
+  EXPECT_GT(clock.Now(), kStart + absl::Hours(10'000));  // what a loop sees that looks while the log is still being read
+  clock.Restore({kStart + absl::Seconds(1), kStart + absl::Seconds(20'000), 1});
+  EXPECT_EQ(clock.Now(), kStart + absl::Seconds(20'000) + absl::Hours(1) - absl::Seconds(1));
+}
+
 TEST(RehearsalClockTest, ANewBaseWakesWhatWaits) {
   SystemClock real;
   RehearsalClock clock(&real, {real.NowReal(), kStart, kMinRehearsalSpeed});
