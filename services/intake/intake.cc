@@ -40,6 +40,8 @@ absl::Time TimeOf(bool has, const google::protobuf::Timestamp& t) { return has ?
 
 absl::Status NoSuchCase() { return absl::NotFoundError("no such case"); }
 
+absl::Status UsedWithAnotherBody() { return absl::AlreadyExistsError("this Idempotency-Key was used with another body"); }
+
 // The id of the commit that a request makes: under it the answer is remembered.
 std::string CommitIdOf(const std::string& school, const std::string& cause) { return DeriveId('m', {kSource, school, cause}); }
 std::string CauseOfReport(const std::string& report_id) { return absl::StrCat("report/", report_id); }
@@ -130,24 +132,41 @@ std::string Intake::CauseOf(const Caller& caller, std::string_view school) const
 // ------------------------------------------------------------------------------------------------ once
 
 template <typename Response>
+bool Intake::AnswerAgain(const Caller& caller, const std::string& key, const Reply<Response>& reply) {
+  if (dependencies_.answers == nullptr) return false;
+  const auto found = dependencies_.answers->Find(key);
+  if (!found.ok()) {
+    reply(found.status());
+  } else if (!*found) {
+    return false;
+  } else if (Response response; (*found)->body_hash != caller.body_hash) {
+    reply(UsedWithAnotherBody());
+  } else if (!response.ParseFromString((*found)->response)) {
+    reply(absl::DataLossError("a stored answer is damaged"));
+  } else {
+    reply(std::move(response));
+  }
+  return true;
+}
+
+bool Intake::AnswerAgain(const Caller& caller, const std::string& case_id, std::string_view permission, const Reply<v1::Case>& reply) {
+  const auto known = files_by_case_.find(case_id);
+  if (caller.idempotency_key.empty() || known == files_by_case_.end()) return false;
+  const std::string& school = known->second->state.school;
+  const FileEntry* present = FileOfCase(case_id);
+  const absl::Status may = present != nullptr ? AuthorizeCase(caller, permission, *present) : Authorize(caller, permission, school);
+  return may.ok() && AnswerAgain<v1::Case>(caller, CommitIdOf(school, CauseOf(caller, school)), reply);
+}
+
+template <typename Response>
 void Intake::Once(const Caller& caller, const std::string& key, Reply<Response> reply, std::function<void(Reply<Response>)> start) {
   if (caller.idempotency_key.empty()) return start(std::move(reply));
-  const auto conflict = [] { return absl::AlreadyExistsError("this Idempotency-Key was used with another body"); };
-  if (dependencies_.answers != nullptr) {
-    const auto found = dependencies_.answers->Find(key);
-    if (!found.ok()) return reply(found.status());
-    if (*found) {
-      if ((*found)->body_hash != caller.body_hash) return reply(conflict());
-      Response response;
-      if (!response.ParseFromString((*found)->response)) return reply(absl::DataLossError("a stored answer is damaged"));
-      return reply(std::move(response));
-    }
-  }
+  if (AnswerAgain(caller, key, reply)) return;
   auto [it, is_new] = under_way_.try_emplace(key);
   if (is_new) {
     it->second.body_hash = caller.body_hash;
   } else if (it->second.body_hash != caller.body_hash) {
-    return reply(conflict());
+    return reply(UsedWithAnotherBody());
   }
   it->second.waiting.push_back([reply = std::move(reply)](const absl::Status& status, const std::string& bytes) {
     if (!status.ok()) return reply(status);
@@ -189,8 +208,11 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
     if (const auto* received = std::get_if<domain::ReportReceived>(&applied.commit.events.front().body)) {
       response = ReportAnswer(*received, *applied.file, applied.commit.recorded_time).SerializeAsString();
     } else {
+      // Who moved a case is shown where it went.
+      const auto* moved = std::get_if<domain::CaseMoved>(&applied.commit.events.front().body);
+      const FileEntry* shown = moved != nullptr ? machine_->FindFile(moved->to_file) : applied.file;
       v1::Case view;
-      FillCase(pack(), applied.file->state, &view);
+      if (shown != nullptr && shown->state.current) FillCase(pack(), shown->state, &view);
       response = view.SerializeAsString();
     }
     Remember(applied.commit.id, applied.commit.request_hash, response, applied.partition, applied.position);
@@ -629,6 +651,8 @@ std::string Intake::CommandContext::Id(char kind) const { return DeriveId(kind, 
 void Intake::Command(const Caller& caller, const std::string& case_id, std::string_view permission, MakeEvents events, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, case_id, permission = std::string(permission), events = std::move(events), reply = std::move(reply)]() mutable {
     if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
+    // Also when the file has moved on to another case since.
+    if (AnswerAgain(caller, case_id, permission, reply)) return;
     FileEntry* file = FileOfCase(case_id);
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, permission, *file); !may.ok()) return reply(may);
@@ -694,10 +718,12 @@ void Intake::TakeAlert(const Caller& caller, const v1::TakeAlertRequest& request
 void Intake::IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
     if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
+    if (AnswerAgain(caller, request.case_(), "student.identify", reply)) return;
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "student.identify", *file); !may.ok()) return reply(may);
     const domain::SchoolState& school = machine_->SchoolFor(file->state.school);
+    if (!domain::HasOpenCase(file->state)) return reply(rpc::NotInState("the case is closed", PhaseName(file->state.current->phase), {}));
     const auto student = school.people.find(request.id());
     if (student == school.people.end() || student->second.kind != domain::PersonKind::kStudent) return reply(absl::NotFoundError("no such student"));
     const auto known = files_by_student_.find(StudentKey(file->state.school, request.id()));
@@ -714,10 +740,12 @@ void Intake::IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequ
 void Intake::MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
     if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
+    if (AnswerAgain(caller, request.case_(), "case.move", reply)) return;
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "case.move", *file); !may.ok()) return reply(may);
     const domain::SchoolState& school = machine_->SchoolFor(file->state.school);
+    if (!domain::HasOpenCase(file->state)) return reply(rpc::NotInState("the case is closed", PhaseName(file->state.current->phase), {}));
     const auto student = school.people.find(request.id());
     if (student == school.people.end() || student->second.kind != domain::PersonKind::kStudent) return reply(absl::NotFoundError("no such student"));
     // Until both are known to be safe, two children may be in danger: the case stays where it is.
@@ -737,6 +765,49 @@ void Intake::JoinFiles(const Caller& caller, FileEntry* from, const std::string&
   const std::string school = from->state.school;
   const std::string from_case = from->state.current->case_id;
   const std::string cause = absl::StrCat("join/", from_case, "/", student);
+  // The second commit is the request's own: until it stands, the same request goes on where it was cut off.
+  const std::string moved_cause = caller.idempotency_key.empty() ? absl::StrCat(cause, "/moved") : CauseOf(caller, school);
+  if (!caller.idempotency_key.empty()) {
+    return Once<v1::Case>(caller, CommitIdOf(school, moved_cause), std::move(reply), [this, caller, from, student, both_located, moved_cause, cause](Reply<v1::Case> answer) {
+      Join(caller, from, student, both_located, cause, moved_cause, std::move(answer));
+    });
+  }
+  Join(caller, from, student, both_located, cause, moved_cause, std::move(reply));
+}
+
+void Intake::Join(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, const std::string& cause,
+                  const std::string& moved_cause, Reply<v1::Case> reply) {
+  const std::string school = from->state.school;
+  const std::string from_case = from->state.current->case_id;
+  const auto move = [this, caller, from, school, moved_cause, both_located, reply](FileEntry* to) {
+    machine_->SubmitHere(
+        from->partition, kUrgentReportPriority,
+        [caller, from, school, moved_cause, both_located, to]() -> absl::StatusOr<Draft> {
+          Draft draft;
+          draft.cause = moved_cause;
+          draft.school = school;
+          draft.file = from->state.file;
+          draft.actor = {.person = caller.person, .role = caller.role};
+          draft.request_hash = caller.idempotency_key.empty() ? "" : caller.body_hash;
+          draft.events.push_back(domain::Event{domain::CaseMoved{.to_file = to->state.file, .to_case = to->state.current->case_id, .both_located = both_located}});
+          return draft;
+        },
+        [this, to, reply](const absl::StatusOr<Machine::Outcome>& moved) {
+          if (!moved.ok()) return reply(moved.status());
+          v1::Case view;
+          FillCase(pack(), to->state, &view);
+          reply(std::move(view));
+        });
+  };
+  // Joined already, by a request that was cut off?
+  if (const auto known = files_by_student_.find(StudentKey(school, student)); known != files_by_student_.end() && domain::HasOpenCase(known->second->state)) {
+    const auto& there = known->second->state.current->reports;
+    const auto& here = from->state.current->reports;
+    const bool joined = !here.empty() && std::all_of(here.begin(), here.end(), [&](const domain::ReportState& report) {
+      return std::any_of(there.begin(), there.end(), [&](const domain::ReportState& other) { return other.report_id == report.report_id; });
+    });
+    if (joined) return move(known->second);
+  }
   // First it is owed there, then no longer here: a crash between leaves it owed twice, never not at all.
   machine_->SubmitHere(
       from->partition, kUrgentReportPriority,
@@ -771,26 +842,9 @@ void Intake::JoinFiles(const Caller& caller, FileEntry* from, const std::string&
         }
         return draft;
       },
-      [this, caller, from, school, cause, both_located, reply = std::move(reply)](absl::StatusOr<Machine::Outcome> outcome) {
+      [move, reply](const absl::StatusOr<Machine::Outcome>& outcome) {
         if (!outcome.ok()) return reply(outcome.status());
-        FileEntry* to = outcome->file;
-        machine_->SubmitHere(
-            from->partition, kUrgentReportPriority,
-            [caller, from, school, cause, both_located, to]() -> absl::StatusOr<Draft> {
-              Draft draft;
-              draft.cause = absl::StrCat(cause, "/moved");
-              draft.school = school;
-              draft.file = from->state.file;
-              draft.actor = {.person = caller.person, .role = caller.role};
-              draft.events.push_back(domain::Event{domain::CaseMoved{.to_file = to->state.file, .to_case = to->state.current->case_id, .both_located = both_located}});
-              return draft;
-            },
-            [this, to, reply](absl::StatusOr<Machine::Outcome> moved) {
-              if (!moved.ok()) return reply(moved.status());
-              v1::Case view;
-              FillCase(pack(), to->state, &view);
-              reply(std::move(view));
-            });
+        move(outcome->file);
       });
 }
 

@@ -116,6 +116,10 @@ class Intake final : public Service {
   // Unavailable until the log has been read once: before that "there is no such thing" would be a guess.
   absl::Status Ready() const;
 
+  // Whether it was answered before; then `reply` has that answer, or that it was another request.
+  template <typename Response>
+  bool AnswerAgain(const Caller& caller, const std::string& key, const Reply<Response>& reply);
+  bool AnswerAgain(const Caller& caller, const std::string& case_id, std::string_view permission, const Reply<v1::Case>& reply);
   // Runs `start` unless the same request was answered or is under way; then the same answer is given. `key`: the id of the commit that the
   // request makes. On the loop.
   template <typename Response>
@@ -130,6 +134,8 @@ class Intake final : public Service {
   void DrainOutbox();
   void DrainLater();
   bool IsStudent(const std::string& school, const std::string& id) const;
+  void Join(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, const std::string& cause,
+            const std::string& moved_cause, Reply<v1::Case> reply);
   void JoinFiles(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, Reply<v1::Case> reply);
   absl::StatusOr<std::vector<std::string>> FindByName(const std::string& school, const std::string& name, const std::string& class_name) const;
   void OpenInstallation();

@@ -125,6 +125,31 @@ TEST_F(IdempotencyTest, ACommandSentAgainHappensOnce) {
   EXPECT_EQ(stack_->Command(case_id, "close", {{"reason", "r"}}, leader, "close-2").status, 409);
 }
 
+TEST_F(IdempotencyTest, ACaseIsMovedOnceAndAnOldCaseStillAnswers) {
+  const std::string leader = School1().Staff("leader").token;
+  const Answer wrong = stack_->Report(School1(), Quiet(9));
+  ASSERT_EQ(wrong.status, 201);
+  const std::string case_id = wrong.body.at("case_id");
+  ASSERT_TRUE(Eventually(absl::Seconds(5), [&] { return CaseOf(wrong).at("level").at("provisional") == "watch"; }));
+  const json to_right = {{"id", School1().students[10]}, {"both_located", true}};
+  const Answer moved = stack_->Command(case_id, "moveToStudent", to_right, leader, "move-1");
+  ASSERT_EQ(moved.status, 200) << moved;
+  EXPECT_EQ(moved.body.at("student_id"), School1().students[10]);
+  ExpectSame(moved, stack_->Command(case_id, "moveToStudent", to_right, leader, "move-1"));
+  KillAndAwait("INTAKE");
+  ExpectSame(moved, stack_->Command(case_id, "moveToStudent", to_right, leader, "move-1"));
+  EXPECT_EQ(stack_->Case(moved.body.at("case_id")).at("reports").size(), 1U);
+  EXPECT_EQ(stack_->Command(case_id, "moveToStudent", to_right, leader, "move-2").status, 409);
+  // The child has another case since; what was answered of the first is answered again.
+  const std::string first_case = moved.body.at("case_id");
+  const Answer closed = stack_->Command(first_case, "close", {{"reason", "r"}}, leader, "old-close");
+  ASSERT_EQ(closed.status, 200) << closed;
+  const Answer later = stack_->Report(School1(), Quiet(10));
+  ASSERT_EQ(later.status, 201);
+  EXPECT_NE(later.body.at("case_id"), first_case);
+  ExpectSame(closed, stack_->Command(first_case, "close", {{"reason", "r"}}, leader, "old-close"));
+}
+
 TEST_F(IdempotencyTest, TwentyAtOnceAreOne) {
   const std::vector<Answer> reports = AtOnce([] { return stack_->Report(School1(), Quiet(5), "", "at-once"); });
   for (const Answer& answer : reports) ExpectSame(reports.front(), answer);

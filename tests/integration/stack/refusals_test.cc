@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <map>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "integration/stack/stack.h"
@@ -367,6 +371,33 @@ TEST_F(RefusalsTest, AClosedCaseIsClosed) {
     EXPECT_EQ(answer.body.value("state", ""), "closed") << command;
     EXPECT_THAT(answer.body.at("allowed"), IsEmpty()) << command;
   }
+}
+
+// Last, as it uses up what this address may get wrong.
+TEST_F(RefusalsTest, TooManyBadTokensAreHeldAndAGoodOneIsNot) {
+  std::atomic<int> held{0};
+  std::atomic<int> refused{0};
+  std::atomic<int> others{0};
+  std::vector<std::thread> guessing;
+  for (int i = 0; i < 8; ++i) {
+    guessing.emplace_back([&, i] {
+      for (int guess = 0; guess < 60; ++guess) {
+        const Answer answer = stack_->Send({.path = CasePath(), .token = absl::StrCat("guess-", i, "-", guess)});
+        if (answer.status == 429) {
+          ++held;
+          if (answer.Header("Retry-After").empty()) ++others;
+        } else {
+          ++(answer.status == 401 ? refused : others);
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(stack_->Get(CasePath()).status, 200) << "nobody is turned away for a neighbour";
+  for (std::thread& thread : guessing) thread.join();
+  EXPECT_GT(held, 0);
+  EXPECT_GT(refused, 50);
+  EXPECT_EQ(others, 0);
 }
 
 }  // namespace
