@@ -200,12 +200,14 @@ int main(int argc, char** argv) {
   double seconds = 30;
   double warm_up = 3;
   std::int64_t schools_wanted = 100;
+  std::int64_t connections = 64;
   vigil::config::Settings settings("bench_alert", "From a severe report to the first call.");
   settings.Add("root", &root, {.help = "the repository", .kind = vigil::config::Text::kDirectory, .required = true});
   settings.Add("rate", &rate, {.help = "reports", .unit = "1/s", .min = 0.1, .max = 100'000});
   settings.Add("seconds", &seconds, {.help = "how long", .unit = "s", .min = 1, .max = 3600});
   settings.Add("warm_up", &warm_up, {.help = "how long before that, not measured", .unit = "s", .min = 0, .max = 600});
   settings.Add("schools", &schools_wanted, {.help = "schools to report from", .unit = "", .min = 1, .max = 10'000});
+  settings.Add("connections", &connections, {.help = "kept alive; a report that finds none free waits, and its time runs", .unit = "", .min = 1, .max = 1000});
   if (const auto code = settings.ParseOrExit(argc, argv)) return *code;
   const char* const home_variable = std::getenv("VIGIL_HOME");
   if (home_variable == nullptr) Fail("VIGIL_HOME is not set");
@@ -246,9 +248,16 @@ int main(int argc, char** argv) {
   std::fprintf(stderr, "alert: %zu reports at %g a second\n", count, rate);
   vigil::HttpClientOptions client_options;
   client_options.ca_file = environment["VIGIL_CA"];
-  client_options.max_in_flight = 1000;
+  client_options.max_in_flight = static_cast<std::size_t>(connections);
   client_options.max_queued = count + 1;
   auto client = std::make_unique<vigil::HttpClient>(client_options);
+  // Opened before, a few at a time, as by people who came to work in the morning.
+  std::atomic<std::int64_t> opened{0};
+  for (std::int64_t i = 0; i < connections; ++i) {
+    client->Send({.url = environment["VIGIL_URL"] + "/healthz"}, [&opened](const absl::StatusOr<vigil::HttpResponse>&) { ++opened; });
+    if (i % 8 == 7) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  while (opened < connections) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   std::atomic<std::size_t> answered{0};
   const Clock::time_point start = Clock::now();
   for (std::size_t i = 0; i < count; ++i) {
@@ -297,13 +306,17 @@ int main(int argc, char** argv) {
   std::vector<double> to_answer;
   std::size_t lost = 0;
   std::size_t refused = 0;
+  std::map<std::string, int> refusals;  // by HTTP status; 0: no answer
   for (std::size_t i = 0; i < count; ++i) {
     const Report& report = reports[i];
     const auto matter = by_matter.find({report.school, report.code});
     const auto first = matter == by_matter.end() ? std::vector<Clock::time_point>::iterator()
                                                  : std::lower_bound(matter->second.begin(), matter->second.end(), report.sent);
     const bool rung = !report.code.empty() && matter != by_matter.end() && first != matter->second.end();
-    if (report.status != 201) ++refused;
+    if (report.status != 201) {
+      ++refused;
+      ++refusals[absl::StrCat(report.status)];
+    }
     if (!rung || report.status != 201) {
       ++lost;
       continue;
@@ -324,6 +337,7 @@ int main(int argc, char** argv) {
       {"max_ms", to_call.empty() ? 0 : Rounded(to_call.back())},
       {"lost", lost},
       {"not_accepted", refused},
+      {"refusals", refusals},
       {"accepted_p50_ms", Rounded(Percentile(to_answer, 0.5))},
       {"accepted_p99_ms", Rounded(Percentile(to_answer, 0.99))},
       {"provider_requests", arrivals.size()},
