@@ -2,6 +2,7 @@
 // and work goes on.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nats/nats.h>
 #include <sqlite3.h>
 
 #include <map>
@@ -13,7 +14,7 @@
 #include "absl/time/clock.h"
 #include "integration/stack/stack.h"
 #include "machine/batch_codec.h"
-#include "platform/crypto/encoding.h"
+#include "platform/crypto/nkey.h"
 #include "platform/crypto/random.h"
 #include "platform/http/fetch.h"
 #include "platform/http/server.h"
@@ -231,6 +232,41 @@ TEST_F(VerifyTest, ForgedMessagesAreSkippedByAllReadersAndTheWriterGoesOn) {
   const json verified = Verify();
   EXPECT_EQ(verified.at("exit_code"), 0) << verified;
   EXPECT_EQ(OfPartition(verified).at("skipped"), 4);
+}
+
+// The broker's own way round its permissions: who may ask it something can have the answer stored under our subject.
+TEST_F(VerifyTest, AnAnswerOfTheBrokersPutIntoOurStreamIsSkipped) {
+  const std::uint64_t before = stack_->LastSequence(Partition());
+  const double refused = stack_->Metric("INTAKE", "vigil_machine_refused_messages_total");
+  const std::string seed_file = stack_->home() + "/secrets/reader.nkey";
+  const absl::StatusOr<SigningKey> key = DecodeNkeySeed(testing::ReadFile(seed_file));
+  ASSERT_TRUE(key.ok()) << key.status();
+  natsOptions* options = nullptr;
+  ASSERT_EQ(natsOptions_Create(&options), NATS_OK);
+  ASSERT_EQ(natsOptions_SetURL(options, stack_->Variable("VIGIL_NATS_URL").c_str()), NATS_OK);
+  ASSERT_EQ(natsOptions_SetSecure(options, true), NATS_OK);
+  ASSERT_EQ(natsOptions_LoadCATrustedCertificates(options, stack_->Variable("VIGIL_NATS_CA").c_str()), NATS_OK);
+  ASSERT_EQ(natsOptions_SetExpectedHostname(options, "localhost"), NATS_OK);
+  ASSERT_EQ(natsOptions_SetNKeyFromSeed(options, EncodeNkeyPublic(key->verify_key()).c_str(), seed_file.c_str()),
+            NATS_OK);
+  natsConnection* connection = nullptr;
+  ASSERT_EQ(natsConnection_Connect(&connection, options), NATS_OK);
+  const std::string asked = "$JS.API.STREAM.INFO." + StreamName(Partition());
+  EXPECT_EQ(
+      natsConnection_PublishRequestString(connection, asked.c_str(), SubjectName(Partition(), "intake").c_str(), ""),
+      NATS_OK);
+  EXPECT_EQ(natsConnection_FlushTimeout(connection, 5000), NATS_OK);
+  natsConnection_Destroy(connection);
+  natsOptions_Destroy(options);
+  // Whether this broker lets it through or not, a report is taken and whatever came is not believed.
+  const bool stored = Eventually(absl::Seconds(2), [&] { return stack_->LastSequence(Partition()) > before; });
+  const Answer report = stack_->Report(Own(), {{"student", {{"id", Own().students[6]}}}, {"factors", {"H2"}}});
+  EXPECT_EQ(report.status, 201) << report;
+  if (stored) {
+    EXPECT_TRUE(Eventually(absl::Seconds(5),
+                           [&] { return stack_->Metric("INTAKE", "vigil_machine_refused_messages_total") > refused; }));
+  }
+  EXPECT_EQ(Verify().at("exit_code"), 0);
 }
 
 TEST_F(VerifyTest, AfterARestartForgedMessagesAreStillSkipped) {
