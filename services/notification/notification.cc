@@ -375,7 +375,6 @@ Notification::Attempt& Notification::IndexAs(FileEntry* file, const std::string&
   Attempt& attempt = attempts_[attempt_id];
   attempt.file = file;
   attempt.alert_id = alert_id;
-  attempt.case_id = file->state.current ? file->state.current->case_id : "";
   attempt.person = person;
   attempt.channel = channel == kCallChannel ? Channel::kCall : Channel::kMessage;
   attempt.provider = static_cast<std::uint8_t>(ProviderByName(provider));
@@ -384,6 +383,7 @@ Notification::Attempt& Notification::IndexAs(FileEntry* file, const std::string&
   if (is_new) {
     alert.file = file;
     if (file->state.current) {
+      alert.case_id = file->state.current->case_id;
       alert.code_key = CodeKey(file->state.school, file->state.current->code);
       alerts_by_code_.emplace(alert.code_key, alert_id);
     }
@@ -392,7 +392,7 @@ Notification::Attempt& Notification::IndexAs(FileEntry* file, const std::string&
   alert.attempts.push_back(attempt_id);
   if (alert.attempts.size() > kMostAttemptsOfAlert) {
     attempts_.erase(alert.attempts.front());
-    alert.attempts.pop_front();
+    alert.attempts.erase(alert.attempts.begin());
   }
   return attempt;
 }
@@ -738,7 +738,7 @@ void Notification::RecordSpoken(const std::string& attempt_id, absl::Time event_
   Count(attempt, AttemptEvent::kBridged);
   machine_->SubmitHere(
       file->partition, kPersonPriority,
-      [this, file, attempt_id, alert_id = attempt.alert_id, case_id = attempt.case_id, person = attempt.person,
+      [this, file, attempt_id, alert_id = attempt.alert_id, case_id = alerts_[attempt.alert_id].case_id, person = attempt.person,
        event_time]() -> absl::StatusOr<Draft> {
         Draft draft = NewDraft(*file, absl::StrCat("bridged/", attempt_id, "/", file->state.version));
         const domain::AlertState* state = domain::FindAlert(file->state, alert_id);

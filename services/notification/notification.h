@@ -77,7 +77,6 @@ class Notification final : public Service {
   struct Attempt {
     FileEntry* file = nullptr;
     std::string alert_id;
-    std::string case_id;
     std::string person;
     Channel channel = Channel::kCall;
     std::uint8_t provider = 0;
@@ -88,8 +87,9 @@ class Notification final : public Service {
   };
   struct Alert {
     FileEntry* file = nullptr;
+    std::string case_id;
     std::string code_key;
-    std::deque<std::string> attempts;
+    std::vector<std::string> attempts;
     bool called = false;   // its first call has its place in the queue
     bool counted = false;  // its first request has left
   };
@@ -102,7 +102,7 @@ class Notification final : public Service {
   };
   // What a file has under way here. Present only while there is something.
   struct Work {
-    std::deque<Progress> progress;
+    std::vector<Progress> progress;
     absl::Time since = absl::InfinitePast();  // real; of the oldest progress
     int requests = 0;                         // waiting for or at a provider
     // The people of the alert's step, as last resolved.
