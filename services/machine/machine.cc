@@ -153,7 +153,10 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
     log::Error("a commit does not parse", {{"partition", partition.number}, {"sequence", sequence}});
     return;
   }
-  const domain::Commit commit = contract::FromProto(proto);
+  domain::Commit commit = contract::FromProto(proto);
+  // Two sources may decide in one moment and land the other way round. In a partition time does not go back: every reader takes a commit at the
+  // latest time recorded before it, so what is folded, and when it was, is the same for all.
+  commit.recorded_time = std::max(commit.recorded_time, partition.last_recorded);
   ++statistics_.commits;
   partition.last_recorded = std::max(partition.last_recorded, commit.recorded_time);
   const domain::CommitPosition position{sequence, index};
