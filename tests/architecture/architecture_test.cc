@@ -175,7 +175,7 @@ const std::vector<OwnWord>& OwnWords() {
       {"check_in", "domain/pack/permissions.h", "a permission"},
       {"departure", "domain/", "the reason of a gap"},
       {"departure", "audit/summary", "the reason of a gap"},
-      {"guardian", "intake/intake.cc", "a kind of person in the API"},
+      {"guardian", "intake/school.cc", "a kind of person in the API"},
       {"none", "intake/views.cc", "a custody state in the API"},
       {"none", "platform/log/", "an answer of the broker"},
       {"none", "audit/ledger/", "a word of the ledger's format"},
@@ -185,7 +185,7 @@ const std::vector<OwnWord>& OwnWords() {
       {"security", "domain/pack/loader.cc", "a key of the pack's schema"},
       {"administrator", "supervisor/", "who operates the installation, named by its own token"},
       // The API answers with the key of a text, which the edge turns into words.
-      {"receipt", "intake/intake.cc", "the key of the text that answers a report"},
+      {"receipt", "intake/report", "the key of the text that answers a report"},
       // The command line's words follow the API's; its sample schools and the play are data about one school, written in C++.
       {"", "vigil/", "the words of a client"},
   };

@@ -1,0 +1,256 @@
+// Where a commit landed, whether it still holds: the guards, one an event.
+#include <algorithm>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "domain/classify.h"
+#include "domain/file.h"
+#include "domain/lookup.h"
+#include "domain/school_time.h"
+
+namespace vigil::domain {
+namespace {
+
+struct Guard {
+  const FileState& file;
+  const Commit& commit;
+  const FoldContext& context;
+
+  const CaseState& current() const { return *file.current; }
+  const CustodyState& custody() const {
+    static const CustodyState kNone;
+    return current().custody ? *current().custody : kNone;
+  }
+
+  absl::Status Supervised() const {
+    return custody().supervised ? absl::OkStatus() : Refuse("special supervision is not running");
+  }
+
+  // A report is never refused for state.
+  absl::Status operator()(const ReportReceived&) const { return absl::OkStatus(); }
+
+  absl::Status operator()(const CaseJoined&) const { return absl::OkStatus(); }
+
+  absl::Status operator()(const Classified& e) const {
+    for (const ReportState& report : current().reports) {
+      if (report.report_id != e.report_id) continue;
+      if (report.classified) return Refuse("the report is classified");
+      ReportFacts facts{.indicators = report.indicators,
+                        .claimed_level = report.claimed_level,
+                        .deteriorating = report.deteriorating,
+                        .reporter = report.reporter,
+                        .recorded_time = report.recorded_time};
+      facts.indicators.insert(facts.indicators.end(), e.found_in_text.begin(), e.found_in_text.end());
+      // The state moved between decision and landing: decide again, so that a trigger is never missing its alert.
+      if (IsTrigger(context.pack, facts, e.level, &file) != e.trigger) return absl::AbortedError("the level changed meanwhile");
+      return absl::OkStatus();
+    }
+    return absl::NotFoundError("no such report");
+  }
+
+  absl::Status operator()(const Assessed& e) const {
+    const int now = EffectiveRank(context.pack, &file);
+    const int to = context.pack.Rank(e.level);
+    if (to < 0) return absl::InvalidArgumentError("unknown level");
+    if (to < now && context.pack.Level(now).lowered_face_to_face) {
+      if (e.kind != "group" || !e.face_to_face) {
+        return Refuse("lowering this level needs a new face-to-face assessment by the assessment group");
+      }
+      if (e.members.size() < 2) return Refuse("lowering this level needs at least two assessors");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const NotSevereDecided& e) const {
+    if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
+    if (context.pack.Rank(current().final_level) >= context.pack.SupervisedRank()) {
+      return Refuse("the level is final: the assessment group, face to face, lowers it");
+    }
+    if (e.assessors.size() < 2 || e.assessors[0] == e.assessors[1]) return Refuse("two different assessors sign");
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const ReportRead&) const { return absl::OkStatus(); }
+
+  const ClockState* Running(const std::string& id) const {
+    const ClockState* clock = FindClock(file, id);
+    return clock != nullptr && clock->phase == ClockPhase::kRunning ? clock : nullptr;
+  }
+  absl::Status operator()(const ClockWarned& e) const {
+    const ClockState* clock = Running(e.clock_id);
+    const ClockRow* row = clock == nullptr ? nullptr : context.pack.FindClock(clock->kind);
+    // Some may have been skipped: kept back at night until the next one said it.
+    if (row == nullptr || e.warning < clock->fired || static_cast<std::size_t>(e.warning) >= row->warn_before.size()) return Refuse("the clock has moved on");
+    const bool due = commit.recorded_time >= clock->due_time - row->warn_before[static_cast<std::size_t>(e.warning)];
+    return due ? absl::OkStatus() : Refuse("the clock is not due");
+  }
+  absl::Status operator()(const ClockExpired& e) const {
+    const ClockState* clock = Running(e.clock_id);
+    if (clock == nullptr || clock->due_time != e.due_time) return Refuse("the clock has moved on");
+    return commit.recorded_time >= e.due_time ? absl::OkStatus() : Refuse("the clock is not due");
+  }
+  absl::Status operator()(const ClockReviewed& e) const {
+    const ClockState* clock = Running(e.clock_id);
+    return clock != nullptr && clock->fired + 1 == e.review ? absl::OkStatus() : Refuse("the clock has moved on");
+  }
+  absl::Status operator()(const DiscoveryCorrected&) const {
+    return current().triggers.empty() ? Refuse("no written report is owed on this case") : absl::OkStatus();
+  }
+
+  const AlertState* Alert(const std::string& id) const { return FindAlert(file, id); }
+  absl::Status operator()(const AlertRaised& e) const {
+    return Alert(e.alert_id) == nullptr ? absl::OkStatus() : Refuse("the alert was raised already");
+  }
+  absl::Status operator()(const LadderClimbed& e) const {
+    const AlertState* alert = Alert(e.alert_id);
+    if (alert == nullptr || alert->phase != AlertPhase::kOpen) return Refuse("the alert is not open");
+    const bool later = e.ended ? e.round == alert->round && e.step == alert->step
+                               : (e.round == alert->round && e.step > alert->step) || e.round == alert->round + 1;
+    return later ? absl::OkStatus() : Refuse("the ladder has moved on");
+  }
+  absl::Status operator()(const AlertTaken& e) const {
+    const AlertState* alert = Alert(e.alert_id);
+    if (alert == nullptr) return absl::NotFoundError("no such alert");
+    if (alert->phase == AlertPhase::kTaken) return Refuse("the alert was taken already");
+    if (alert->phase != AlertPhase::kOpen) return Refuse("the alert is closed");
+    const LadderRow* ladder = context.pack.FindLadder(alert->ladder);
+    if (ladder != nullptr && !ladder->takeable) return Refuse("this is a notice: there is nothing to take");
+    if (Contains(current().recused, e.person)) return Refuse("this person is off this matter");
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const AttemptIntended& e) const {
+    if (e.alert_id.empty()) return absl::OkStatus();
+    const AlertState* alert = Alert(e.alert_id);
+    if (alert == nullptr || alert->phase != AlertPhase::kOpen) return Refuse("the alert is not open");
+    if (alert->step != e.step || alert->round != e.round) return Refuse("the ladder has moved on");
+    for (const AttemptState& attempt : alert->attempts) {
+      if (attempt.attempt_id == e.attempt_id) return Refuse("intended already");
+    }
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const AttemptProgressed&) const { return absl::OkStatus(); }
+  absl::Status operator()(const Spoken&) const { return absl::OkStatus(); }
+  absl::Status operator()(const SightConfirmed& e) const {
+    return Contains(current().recused, e.person) ? Refuse("this person is off this matter") : absl::OkStatus();
+  }
+  absl::Status operator()(const ShiftsPlanned&) const { return Supervised(); }
+  absl::Status operator()(const ShiftOffered& e) const {
+    if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
+    if (custody().holders.empty()) return Refuse("nobody holds the child yet: an adult confirms the child in sight first");
+    // The giver gives; whoever plans shifts may stand in for a guard whose phone is dead.
+    if (!commit.actor || (!Contains(custody().holders, commit.actor->person) && !RoleMay(context.pack, commit.actor->role, "shifts.plan"))) {
+      return Refuse("only who holds the child can offer custody");
+    }
+    for (const std::string& person : e.to) {
+      if (Contains(current().recused, person)) return Refuse("one of them is off this matter");
+    }
+    return CheckShift(context.pack, context.school, file, e.to, commit.recorded_time);
+  }
+  absl::Status operator()(const ShiftAccepted& e) const {
+    if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
+    if (!Contains(custody().offered_to, e.person)) return Refuse("custody was not offered to this person");
+    if (Contains(custody().accepted, e.person)) return Refuse("accepted already");
+    // The last to accept makes the shift: by then the level, or who is at work, may be another.
+    if (custody().accepted.size() + 1 < custody().offered_to.size()) return absl::OkStatus();
+    return CheckShift(context.pack, context.school, file, custody().offered_to, commit.recorded_time);
+  }
+  absl::Status operator()(const CheckedIn& e) const {
+    if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
+    return Contains(custody().holders, e.person) ? absl::OkStatus() : Refuse("only who holds the child checks in");
+  }
+  absl::Status operator()(const CustodyGapOpened&) const { return Supervised(); }
+  absl::Status HeldBack() const {
+    for (const HoldState& hold : current().holds) {
+      if (hold.kind == "guardians") return Refuse("contact with guardians is held until a named person decides");
+    }
+    return absl::OkStatus();
+  }
+  absl::Status KnownGuardian(const std::string& id) const {
+    const auto it = context.school.people.find(id);
+    if (it == context.school.people.end() || it->second.kind != PersonKind::kGuardian) return absl::NotFoundError("no such guardian");
+    if (it->second.student_id != file.student || file.student.empty()) return Refuse("this person is not a guardian of this student");
+    if (Contains(current().recused, id)) return Refuse("this person is off this matter");
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const GuardianContacted& e) const {
+    if (absl::Status held = HeldBack(); !held.ok()) return held;
+    return KnownGuardian(e.guardian);
+  }
+  absl::Status operator()(const HandedOverToGuardian& e) const {
+    if (absl::Status held = HeldBack(); !held.ok()) return held;
+    if (absl::Status known = KnownGuardian(e.guardian); !known.ok()) return known;
+    if (context.school.people.at(e.guardian).excluded) return Refuse("the child must not be given to this person");
+    if (!e.identity_checked) return Refuse("the guardian's identity has not been checked");
+    if (current().phase == CasePhase::kHandedOver) return Refuse("the child was handed over already");
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const HandedOverToAuthority&) const {
+    return current().phase == CasePhase::kHandedOver ? Refuse("the child was handed over already") : absl::OkStatus();
+  }
+  absl::Status operator()(const DepartureRecorded&) const { return absl::OkStatus(); }
+  absl::Status operator()(const CustodyReturned&) const { return absl::OkStatus(); }
+  absl::Status operator()(const RecordFiled&) const { return absl::OkStatus(); }
+  absl::Status operator()(const RecordAcknowledged& e) const {
+    for (const RecordState& record : current().records) {
+      if (record.kind == e.kind && !IsSet(record.acknowledged_time)) return absl::OkStatus();
+    }
+    return Refuse("nothing waits to be acknowledged");
+  }
+  absl::Status operator()(const HoldPlaced& e) const {
+    for (const HoldState& hold : current().holds) {
+      if (hold.kind == e.kind && hold.decided) return Refuse("it is held already");
+    }
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const HoldLifted& e) const {
+    if (commit.actor && Contains(current().recused, commit.actor->person)) return Refuse("this person is off this matter");
+    for (const HoldState& hold : current().holds) {
+      if (hold.kind == e.kind) return absl::OkStatus();
+    }
+    return Refuse("nothing is held");
+  }
+  absl::Status operator()(const Recused& e) const {
+    return Contains(current().recused, e.person) ? Refuse("off this matter already") : absl::OkStatus();
+  }
+  absl::Status operator()(const StudentIdentified&) const {
+    return file.student.empty() ? absl::OkStatus() : Refuse("the student is known");
+  }
+  absl::Status operator()(const CaseMoved&) const { return absl::OkStatus(); }
+  absl::Status operator()(const CaseClosed&) const {
+    if (custody().supervised) return Refuse("special supervision is running: it ends only with a handover or a signed decision");
+    const FactDetail closing{.fact = Fact::kCaseClosed};
+    for (const ClockState& clock : current().clocks) {
+      if (!IsOwed(clock)) continue;
+      const ClockRow* row = context.pack.FindClock(clock.kind);
+      if (row != nullptr && !Matches(row->cancelled_by, closing)) return Refuse(absl::StrCat("still owed: ", clock.kind));
+    }
+    return absl::OkStatus();
+  }
+  // What concerns the school or the installation has no state to be checked against.
+  template <typename Other>
+  absl::Status operator()(const Other&) const {
+    return absl::OkStatus();
+  }
+};
+
+bool NeedsNoCase(const Event& event) {
+  return std::holds_alternative<ReportReceived>(event.body) || std::holds_alternative<CaseJoined>(event.body) ||
+         std::holds_alternative<AttemptProgressed>(event.body);
+}
+
+}  // namespace
+
+absl::Status Check(const FileState& file, const Commit& commit, const FoldContext& context) {
+  if (commit.events.empty()) return absl::InvalidArgumentError("a commit without events");
+  if (commit.expected_version != 0 && commit.expected_version != file.version) {
+    return absl::AbortedError("the case has changed since it was read");
+  }
+  const Event& decision = commit.events.front();
+  if (!NeedsNoCase(decision)) {
+    if (!file.current) return absl::NotFoundError("no such case");
+    if (file.current->phase == CasePhase::kClosed) return Refuse("the case is closed");
+  }
+  return std::visit(Guard{file, commit, context}, decision.body);
+}
+
+}  // namespace vigil::domain

@@ -1,0 +1,29 @@
+// A report between its arrival and the log.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "intake/intake.h"
+
+namespace vigil::intake {
+
+struct Intake::PendingReport {
+  Caller caller;
+  v1::CreateReportRequest request;
+  std::string cause;
+  std::string report_id;
+  std::string file_id;  // of a new file
+  absl::Time accepted;  // domain time
+  bool to_identify = false;
+  std::vector<std::string> candidates;
+  Reply<v1::CreateReportResponse> reply;  // empty once answered
+  std::string outbox_row;                 // its id there, if it lies there
+  bool submitted = false;                 // the machine has it, and keeps it until it is stored
+  bool promised = false;                  // its answer is the outbox's, whatever comes first
+};
+
+// What the reporter is told of a report that stands in the log.
+v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted);
+
+}  // namespace vigil::intake

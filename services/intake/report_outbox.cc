@@ -1,0 +1,131 @@
+// A report while the log is away: accepted once it is on disk here, appended when the log is back.
+#include <nlohmann/json.hpp>
+
+#include "absl/time/clock.h"
+#include "contract/time_conversion.h"
+#include "domain/classify.h"
+#include "domain/file.h"
+#include "intake/intake.h"
+#include "intake/names.h"
+#include "intake/once.h"
+#include "intake/pending_report.h"
+#include "platform/crypto/encoding.h"
+#include "platform/logging/log.h"
+#include "platform/rpc/problem.h"
+
+namespace vigil::intake {
+namespace {
+
+using nlohmann::json;
+
+// How soon a report that waits in the outbox is tried again, where trying failed for another reason than the log's absence.
+constexpr absl::Duration kOutboxRetryAfter = absl::Milliseconds(500);
+
+}  // namespace
+
+void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
+  // Sealed: a report lies here in words.
+  json row{{"person", report->caller.person},
+           {"role", report->caller.role},
+           {"school", report->caller.school},
+           {"key", report->caller.idempotency_key},
+           {"body_hash", report->caller.body_hash},
+           {"cause", report->cause},
+           {"accepted", absl::ToUnixMicros(report->accepted)},
+           {"request", Base64Encode(report->request.SerializeAsString())}};
+  OutboxRow out{.id = report->report_id, .partition = static_cast<std::uint32_t>(PartitionOf(report->request.school()))};
+  out.bytes = dependencies_.installation_key->Seal(row.dump(), report->report_id, *dependencies_.random);
+  domain::ReportFacts facts{.claimed_level = report->request.claimed_level(),
+                            .deteriorating = report->request.deteriorating(),
+                            .reporter = report->caller.person,
+                            .recorded_time = report->accepted};
+  for (const std::string& code : report->request.signals()) facts.indicators.push_back(code);
+  for (const std::string& code : report->request.factors()) facts.indicators.push_back(code);
+  const auto known = files_by_student_.find(StudentKey(report->request.school(), report->request.student().id()));
+  const domain::Classification classification = domain::Classify(pack(), facts, known == files_by_student_.end() ? nullptr : &known->second->state);
+  v1::CreateReportResponse response;
+  response.set_report_id(report->report_id);
+  contract::TimeToProto(report->accepted, response.mutable_accepted_time());
+  response.set_provisional_level(classification.level.empty() ? pack().Level(0).id : classification.level);
+  response.set_advice("receipt");
+  const bool answers = report->reply && !report->caller.idempotency_key.empty() && dependencies_.answers != nullptr;
+  report->promised = static_cast<bool>(report->reply);
+  // fsync waits for the disk: off the loop.
+  dependencies_.worker->Post([this, report, answers, out = std::move(out), response = std::move(response)]() mutable {
+    absl::Status stored = dependencies_.outbox->Put(out);
+    if (stored.ok() && answers) {
+      Remember(CommitIdOf(report->request.school(), CauseOfReport(report->report_id)), report->caller.body_hash, response.SerializeAsString(),
+               static_cast<int>(out.partition), {});
+      stored = dependencies_.answers->Flush();
+    }
+    machine_->loop()->Post([this, report, stored, response = std::move(response)]() mutable {
+      report->promised = false;
+      if (!stored.ok() && files_by_report_.contains(report->report_id)) stored = absl::OkStatus();  // it is in the log after all
+      if (!stored.ok()) {
+        pending_reports_.erase(report->report_id);
+        if (!report->reply) return DrainLater();
+        return std::exchange(report->reply, nullptr)(rpc::UnavailableFor("the report could not be stored; please call the duty telephone", kRetryAfter));
+      }
+      report->outbox_row = report->report_id;
+      if (report->reply) std::exchange(report->reply, nullptr)(response);
+      // The log may have come back meanwhile, when this was not yet there to be found.
+      if (!report->submitted && machine_->connected()) DrainLater();
+    });
+  });
+}
+
+void Intake::DrainLater() {
+  if (std::exchange(drain_waits_, true)) return;
+  dependencies_.worker->Post([this] {
+    absl::SleepFor(kOutboxRetryAfter);
+    machine_->loop()->Post([this] {
+      drain_waits_ = false;
+      DrainOutbox();
+    });
+  });
+}
+
+void Intake::OnLogConnection(bool connected) {
+  machine_->loop()->Post([this, connected] {
+    if (connected) return DrainOutbox();
+    // Appends on their way may or may not be stored. Their reports are promised now, on this disk; the log tells later which it has.
+    for (const auto& [id, report] : pending_reports_) {
+      if (report->reply && report->outbox_row.empty()) AnswerFromOutbox(report);
+    }
+  });
+}
+
+void Intake::DrainOutbox() {
+  if (!machine_->caught_up() || !machine_->connected()) return;
+  absl::Status read = dependencies_.outbox->ForEach([this](const OutboxRow& row) {
+    // It reached the log after all, or the append that was on its way when the log went will.
+    if (files_by_report_.contains(row.id)) {
+      const std::string id = row.id;
+      (void)dependencies_.outbox->Remove(std::span(&id, 1));
+      return true;
+    }
+    if (const auto it = pending_reports_.find(row.id); it != pending_reports_.end() && (it->second->submitted || it->second->outbox_row.empty())) return true;
+    const auto opened = dependencies_.installation_key->Open(row.bytes, row.id);
+    const json parsed = opened.ok() ? json::parse(*opened, nullptr, false) : json();
+    auto report = std::make_shared<PendingReport>();
+    const auto bytes = parsed.is_object() ? Base64Decode(parsed.value("request", "")) : std::nullopt;
+    if (!bytes || !report->request.ParseFromString(*bytes)) {
+      log::Error("a row of the outbox cannot be opened", {{"report", log::Id(row.id)}});
+      return true;
+    }
+    report->caller = {.person = parsed.value("person", ""),
+                      .role = parsed.value("role", ""),
+                      .school = parsed.value("school", ""),
+                      .idempotency_key = parsed.value("key", ""),
+                      .body_hash = parsed.value("body_hash", "")};
+    report->cause = parsed.value("cause", "");
+    report->accepted = absl::FromUnixMicros(parsed.value("accepted", std::int64_t{0}));
+    report->report_id = row.id;
+    report->outbox_row = row.id;
+    AcceptReport(std::move(report));
+    return true;
+  });
+  if (!read.ok()) log::Error("the outbox cannot be read", {{"reason", read}});
+}
+
+}  // namespace vigil::intake
