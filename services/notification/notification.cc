@@ -566,9 +566,10 @@ void Notification::OnAnswers() {
     AddProgress(answer.attempt_id, it->second, event, machine_->Now(), nullptr);
     files.push_back(it->second.file);
   }
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
-  for (FileEntry* file : files) LookAgain(file);
+  // Each once, in the order of the answers: an order of addresses would be another one in each process.
+  for (auto file = files.begin(); file != files.end(); ++file) {
+    if (std::find(files.begin(), file, *file) == file) LookAgain(*file);
+  }
   Dispatch();
 }
 

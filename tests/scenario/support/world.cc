@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +10,7 @@
 #include "platform/crypto/derive.h"
 #include "platform/crypto/hash.h"
 #include "platform/pack_directory/pack_directory.h"
-#include "vigil/state/v1/state.convert.h"
-#include "vigil/state/v1/state.pb.h"
+#include "support/state_bytes.h"
 
 namespace vigil::scenario {
 namespace {
@@ -148,32 +146,7 @@ const domain::AlertState* Node::Alert(std::string_view ladder, const std::string
   return found;
 }
 
-std::string Node::StateBytes() const {
-  std::map<std::string, std::string> files;
-  for (const auto& [id, entry] : machine_->files()) {
-    state::v1::FileState proto;
-    contract::ToProto(entry.state, &proto);
-    files[id] = proto.SerializeAsString();
-  }
-  for (const auto& [id, school] : machine_->schools()) {
-    state::v1::SchoolState proto;
-    contract::ToProto(school, &proto);
-    // Protobuf maps have no order of their own.
-    std::string text;
-    std::map<std::string, std::string> people;
-    for (const auto& [person, state] : proto.people()) people[person] = state.SerializeAsString();
-    for (const auto& [person, bytes] : people) absl::StrAppend(&text, person, "=", bytes, ";");
-    proto.clear_people();
-    std::map<std::string, std::string> schedules;
-    for (const auto& [schedule, state] : proto.schedules()) schedules[schedule] = state.SerializeAsString();
-    for (const auto& [schedule, bytes] : schedules) absl::StrAppend(&text, schedule, "=", bytes, ";");
-    proto.clear_schedules();
-    files[absl::StrCat("school ", id)] = absl::StrCat(proto.SerializeAsString(), text);
-  }
-  std::string all;
-  for (const auto& [id, bytes] : files) absl::StrAppend(&all, id, ":", bytes, "\n");
-  return all;
-}
+std::string Node::StateBytes() const { return vigil::StateBytes(*machine_); }
 
 // ------------------------------------------------------------------------------------------------ the world
 
