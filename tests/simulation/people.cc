@@ -212,8 +212,8 @@ void People::Begin(int schools, absl::Time end) {
     School& school = *schools_.back();
     school.number = i;
     school.id = absl::StrCat("s", world_.options().seed % 100'000, "-", i);
-    school.between_reports = absl::Hours(8) + dice_.Between(absl::ZeroDuration(), absl::Hours(24));
-    school.diligence = dice_.Chance(0.1) ? 0.2 : 0.6 + 0.4 * dice_.Unit();
+    school.between_reports = dice_.Between(absl::Hours(20), absl::Hours(100));
+    school.diligence = dice_.Chance(0.04) ? 0.2 : 0.6 + 0.4 * dice_.Unit();
     by_id_[school.id] = &school;
     Open(school);
   }
@@ -246,7 +246,7 @@ void People::Open(School& school) {
     person.set_name(absl::StrCat(absl::string_view(kCanary.data(), kCanary.size()), " name of ", id));
     if (dice_.Chance(phone)) {
       person.set_phone(std::to_string(++next_phone));
-      PhoneHabits habits{.answers = 0.2 + 0.7 * dice_.Unit(), .at_night = 0.6 * dice_.Unit(), .takes = 0.4 + 0.5 * dice_.Unit()};
+      PhoneHabits habits{.answers = 0.3 + 0.65 * dice_.Unit(), .at_night = 0.1 + 0.8 * dice_.Unit(), .takes = 0.5 + 0.45 * dice_.Unit()};
       habits.wrong_number = dice_.Chance(0.02);
       phones_.Add(person.phone(), habits);
     }
@@ -436,7 +436,7 @@ People::Care& People::CareFor(const std::string& school, const std::string& file
   }
   if (!care.active) {
     care.active = true;
-    care.diligence = care.school->diligence * (dice_.Chance(0.1) ? 0.1 : 0.5 + 0.5 * dice_.Unit());
+    care.diligence = care.school->diligence * (dice_.Chance(0.05) ? 0.1 : 0.6 + 0.4 * dice_.Unit());
   }
   return care;
 }
