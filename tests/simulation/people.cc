@@ -389,6 +389,7 @@ void People::SetRoster(School& school) {
     }
   }
   auto request = NewRequest(school, OfRole(school, "leader"), "PutScheduleRequest");
+  request->caller.idempotency_key.clear();
   request->call->commit_id.clear();
   request->ask = [message](intake::Intake& desk, const intake::Caller& caller, std::function<void(absl::Status, std::string)> reply) {
     desk.PutSchedule(caller, message, [reply = std::move(reply)](const absl::StatusOr<api::Schedule>& answer) { reply(answer.status(), ""); });
