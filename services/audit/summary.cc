@@ -42,6 +42,8 @@ const std::unordered_map<std::string_view, Words>& Templates() {
       {"attempt_intended", {"准备联系 {person}（{channel|word}）", "about to reach {person} ({channel|word})"}},
       {"attempt_progressed", {"{event|word}[：{person}][（{channel|word}）]", "{event|word}[: {person}][ ({channel|word})]"}},
       {"spoken", {"{superior} 与报告人[ {reporter} ]已通话[（{how|word}）]", "{superior} and the reporter[ {reporter}] have spoken[ ({how|word})]"}},
+      {"break_glass_rung", {"系统部分故障，已按应急名单呼叫[：{people}]", "part of the system had failed: the emergency list was rung[: {people}]"}},
+      {"break_glass_taken", {"{person} 在应急呼叫中接手", "{person} took it when rung from the emergency list"}},
       {"sight_confirmed", {"{person} 确认看见孩子", "{person} confirms the child in sight"}},
       {"shifts_planned", {"{actor} 排定值守班次[：{shifts}]", "{actor} plans the shifts[: {shifts}]"}},
       {"shift_offered", {"{actor} 请 {to} 接班", "{actor} offers the shift to {to}"}},

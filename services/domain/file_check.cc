@@ -130,6 +130,29 @@ struct Guard {
   }
   absl::Status operator()(const AttemptProgressed&) const { return absl::OkStatus(); }
   absl::Status operator()(const Spoken&) const { return absl::OkStatus(); }
+  // What happened past the log is told once, and never refused for state.
+  absl::Status operator()(const BreakGlassRung& e) const {
+    const absl::Time told = RungTime(e.report_id, e.alert_id);
+    const double speed = commit.clock_speed > 0 ? commit.clock_speed : 1;
+    // The machine's time of a call becomes domain time when it is told: the same call, told again, may differ by a little.
+    return IsSet(told) && e.rung_time <= told + absl::Seconds(2) * speed ? Refuse("recorded already") : absl::OkStatus();
+  }
+  absl::Status operator()(const BreakGlassTaken& e) const {
+    if (!file.current) return absl::OkStatus();
+    for (const ReportState& report : current().reports) {
+      if (report.report_id == e.report_id && !report.taken_by.empty()) return Refuse("recorded already");
+    }
+    const AlertState* alert = e.report_id.empty() ? Alert(e.alert_id) : nullptr;
+    return alert != nullptr && alert->phase != AlertPhase::kOpen ? Refuse("the alert is not open") : absl::OkStatus();
+  }
+  absl::Time RungTime(const std::string& report_id, const std::string& alert_id) const {
+    if (!file.current) return absl::InfinitePast();
+    for (const ReportState& report : current().reports) {
+      if (!report_id.empty() && report.report_id == report_id) return report.rung_time;
+    }
+    const AlertState* alert = report_id.empty() ? Alert(alert_id) : nullptr;
+    return alert == nullptr ? absl::InfinitePast() : alert->rung_time;
+  }
   absl::Status operator()(const SightConfirmed& e) const {
     return Contains(current().recused, e.person) ? Refuse("this person is off this matter") : absl::OkStatus();
   }
@@ -235,7 +258,8 @@ struct Guard {
 
 bool NeedsNoCase(const Event& event) {
   return std::holds_alternative<ReportReceived>(event.body) || std::holds_alternative<CaseJoined>(event.body) ||
-         std::holds_alternative<AttemptProgressed>(event.body);
+         std::holds_alternative<AttemptProgressed>(event.body) || std::holds_alternative<BreakGlassRung>(event.body) ||
+         std::holds_alternative<BreakGlassTaken>(event.body);
 }
 
 }  // namespace

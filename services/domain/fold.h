@@ -98,6 +98,13 @@ struct Fold {
   void operator()(const AlertRaised& e) const;
   void operator()(const LadderClimbed& e) const;
   void operator()(const AlertTaken& e) const;
+  void Take(AlertState& alert, const std::string& person) const;
+  // Who took the report that opened the trigger from the emergency list; empty: nobody.
+  std::string EmergencyTaker(int trigger) const;
+  // Alerts that a report raised, or the one that is named where no report did.
+  std::vector<AlertState*> AlertsOf(const std::string& report_id, const std::string& alert_id) const;
+  void operator()(const BreakGlassRung& e) const;
+  void operator()(const BreakGlassTaken& e) const;
   // What taking starts in order that somebody goes to the child is met already where a named adult holds it.
   void MeetIfHeld() const;
   void operator()(const AttemptIntended& e) const;

@@ -45,6 +45,18 @@ void Fold::operator()(const AlertRaised& e) const {
     return (old.phase == AlertPhase::kClosed || again) && old.ladder == e.ladder && old.trigger == e.trigger;
   });
   current().alerts.push_back(std::move(alert));
+  // Its report was taken from the emergency list before the log could raise it: nobody is rung again.
+  if (!e.clock_id.empty()) return;
+  if (const std::string taker = EmergencyTaker(e.trigger); !taker.empty()) Take(current().alerts.back(), taker);
+}
+
+std::string Fold::EmergencyTaker(int trigger) const {
+  if (trigger <= 0 || static_cast<std::size_t>(trigger) > current().triggers.size()) return "";
+  const std::string& report_id = current().triggers[static_cast<std::size_t>(trigger) - 1].report_id;
+  for (const ReportState& report : current().reports) {
+    if (!report_id.empty() && report.report_id == report_id) return report.taken_by;
+  }
+  return "";
 }
 
 void Fold::operator()(const LadderClimbed& e) const {
@@ -66,16 +78,52 @@ void Fold::operator()(const LadderClimbed& e) const {
 }
 
 void Fold::operator()(const AlertTaken& e) const {
-  AlertState* alert = MutableAlert(e.alert_id);
-  if (alert == nullptr) return;
-  alert->phase = AlertPhase::kTaken;
-  alert->taken_by = e.person;
-  alert->taken_time = now();
-  const LadderRow* ladder = pack().FindLadder(alert->ladder);
-  if (ladder != nullptr && ladder->bridges) current().taken_by = e.person;
-  const std::string ladder_id = alert->ladder;
-  Raise(Fact::kAlertTaken, ladder_id, alert->trigger);
+  if (AlertState* alert = MutableAlert(e.alert_id)) Take(*alert, e.person);
+}
+
+void Fold::Take(AlertState& alert, const std::string& person) const {
+  const LadderRow* ladder = pack().FindLadder(alert.ladder);
+  if (ladder != nullptr && !ladder->takeable) return;
+  alert.phase = AlertPhase::kTaken;
+  alert.taken_by = person;
+  alert.taken_time = now();
+  if (ladder != nullptr && ladder->bridges) current().taken_by = person;
+  const std::string ladder_id = alert.ladder;
+  Raise(Fact::kAlertTaken, ladder_id, alert.trigger);
   MeetIfHeld();
+}
+
+std::vector<AlertState*> Fold::AlertsOf(const std::string& report_id, const std::string& alert_id) const {
+  std::vector<AlertState*> found;
+  for (AlertState& alert : current().alerts) {
+    if (!alert.clock_id.empty() || alert.trigger <= 0 || static_cast<std::size_t>(alert.trigger) > current().triggers.size()) continue;
+    const std::string& raised_by = current().triggers[static_cast<std::size_t>(alert.trigger) - 1].report_id;
+    if (report_id.empty() ? alert.alert_id == alert_id : raised_by == report_id) found.push_back(&alert);
+  }
+  return found;
+}
+
+void Fold::operator()(const BreakGlassRung& e) const {
+  if (!file.current) return;
+  for (ReportState& report : current().reports) {
+    if (!e.report_id.empty() && report.report_id == e.report_id) report.rung_time = e.rung_time;
+  }
+  for (AlertState* alert : AlertsOf(e.report_id, e.alert_id)) {
+    alert->rung_time = e.rung_time;
+    if (alert->attempted) continue;
+    alert->attempted = true;
+    Raise(Fact::kCallAttempted, alert->ladder, alert->trigger);
+  }
+}
+
+void Fold::operator()(const BreakGlassTaken& e) const {
+  if (!file.current || Contains(current().recused, e.person)) return;
+  for (ReportState& report : current().reports) {
+    if (!e.report_id.empty() && report.report_id == e.report_id) report.taken_by = e.person;
+  }
+  for (AlertState* alert : AlertsOf(e.report_id, e.alert_id)) {
+    if (alert->phase == AlertPhase::kOpen) Take(*alert, e.person);
+  }
 }
 
 void Fold::MeetIfHeld() const {

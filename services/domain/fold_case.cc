@@ -96,7 +96,10 @@ void Fold::operator()(const Classified& e) const {
   if (pack().Rank(e.level) > pack().Rank(current().provisional)) current().provisional = e.level;
   const int trigger = e.trigger ? NewTrigger(report->report_id, report->discovered_time) : 0;
   const std::string report_id = report->report_id;
+  const bool rung = IsSet(report->rung_time);
   AfterLevel(before, trigger);
+  // Somebody was called already, past the log.
+  if (rung && trigger > 0) Raise(Fact::kCallAttempted, EffectiveLevel(pack(), file).ladder, trigger);
   for (const std::string& kind : e.starts) Start(kind, trigger, report_id);
   if (e.level.empty()) Raise(Fact::kReportUnclassified, "", 0, report_id);
 }

@@ -157,6 +157,7 @@ absl::Status App::Open(const config::ServiceOptions& options) {
   parts.events = events_.get();
   parts.upstreams = {{kIntake, callers_[0].get()}, {kAudit, callers_[1].get()}, {kNotification, callers_[2].get()}};
   parts.notification = callers_[2].get();
+  parts.intake = callers_[0].get();
   parts.sandbox_secret = Secret<std::string>(std::move(sandbox_secret));
   parts.pages = {{"/", {PageHeaders("text/html; charset=utf-8"), std::string(embedded::kPageHtml)}},
                  {"/page.js", {PageHeaders("text/javascript; charset=utf-8"), std::string(embedded::kPageScript)}},

@@ -13,6 +13,7 @@
 #include "platform/crypto/encoding.h"
 #include "platform/crypto/hash.h"
 #include "platform/logging/log.h"
+#include "vigil/intake/v1/break_glass.pb.h"
 #include "vigil/notification/v1/notification.pb.h"
 
 namespace vigil::gateway {
@@ -27,6 +28,9 @@ constexpr std::string_view kEventsPermission = "events.read";
 constexpr std::string_view kReportMethod = "vigil.intake.v1.IntakeService.CreateReport";
 // Says nothing of any school, and is what a page needs before anybody has signed in.
 constexpr std::string_view kClockMethod = "vigil.intake.v1.IntakeService.GetClock";
+// Intake rings and counts these itself: notification may be what has failed.
+constexpr std::string_view kBreakGlassKind = "break-glass";
+constexpr std::string_view kBreakGlassMethodPath = "/vigil.intake.v1.BreakGlassService/ReceiveCallback";
 constexpr std::string_view kCallbackMethodPath = "/vigil.notification.v1.NotificationService/ReceiveCallback";
 constexpr std::string_view kHealthMethodPath = "/grpc.health.v1.Health/Check";
 constexpr std::string_view kServing("\x08\x01", 2);  // grpc.health.v1.HealthCheckResponse{status: SERVING}
@@ -348,16 +352,20 @@ void Edge::HandleCallback(const HttpRequest& request, std::shared_ptr<HttpRespon
   if (!IsSandboxSignature(parts_.sandbox_secret, request.body, request.Header("X-Sandbox-Signature").value_or(""))) {
     return Send(ToResponse(Refusal(401, "the signature is not good")), *responder);
   }
+  const auto answer = [this, responder = std::move(responder)](absl::StatusOr<std::string> response) {
+    if (!response.ok()) return Send(ToResponse(ProblemFromStatus(response.status())), *responder);
+    Send({200, {{"Content-Type", "application/json"}}, "{}"}, *responder);
+  };
+  if (path->kind == kBreakGlassKind && parts_.intake != nullptr) {
+    intake::v1::ReceiveBreakGlassCallbackRequest callback;
+    callback.set_body(request.body);
+    return parts_.intake->Call(kBreakGlassMethodPath, callback.SerializeAsString(), {}, kCallDeadline, answer);
+  }
   notification::v1::ReceiveCallbackRequest callback;
   callback.set_provider(path->provider);
   callback.set_kind(path->kind);
   callback.set_body(request.body);
-  parts_.notification->Call(kCallbackMethodPath, callback.SerializeAsString(), {}, kCallDeadline,
-                            [this, responder = std::move(responder)](absl::StatusOr<std::string> response) {
-                              if (!response.ok())
-                                return Send(ToResponse(ProblemFromStatus(response.status())), *responder);
-                              Send({200, {{"Content-Type", "application/json"}}, "{}"}, *responder);
-                            });
+  parts_.notification->Call(kCallbackMethodPath, callback.SerializeAsString(), {}, kCallDeadline, answer);
 }
 
 void Edge::HandleReady(std::shared_ptr<HttpResponder> responder) {

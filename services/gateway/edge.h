@@ -53,6 +53,7 @@ struct EdgeParts {
   EventStreams* events = nullptr;
   std::map<std::string, Upstream*> upstreams;      // By proto package: "vigil.intake.v1".
   Upstream* notification = nullptr;                // Takes callbacks.
+  Upstream* intake = nullptr;                      // Takes those of break-glass calls.
   Secret<std::string> sandbox_secret;              // Empty: there is no sandbox, its callbacks are refused.
   std::map<std::string, Page, std::less<>> pages;  // By path: the web page, openapi.json.
   std::function<std::string()> metrics_text;

@@ -9,6 +9,7 @@
 #include "intake/once.h"
 #include "intake/pending_report.h"
 #include "intake/views.h"
+#include "notification/break_glass/list_keeper.h"
 #include "platform/crypto/encoding.h"
 #include "platform/logging/log.h"
 #include "platform/metrics/metric_names.h"
@@ -226,6 +227,7 @@ void Intake::SetClock(const Caller& caller, const v1::SetClockRequest& request, 
 
 void Intake::OnCommit(const AppliedCommit& applied) {
   RememberAnswer(applied);
+  if (dependencies_.emergency_list != nullptr) dependencies_.emergency_list->Note(pack(), applied);
   if (applied.file != nullptr && applied.applied.guard.ok()) {
     FileEntry* file = applied.file;
     for (const domain::Event& event : applied.commit.events) {
@@ -268,11 +270,16 @@ void Intake::OnCommit(const AppliedCommit& applied) {
       }
     }
   }
+  NoteForBreakGlass(applied);
 }
 
 void Intake::OnCaughtUp() {
   if (!installation_opened_) OpenInstallation();
-  machine_->loop()->Post([this] { DrainOutbox(); });
+  WatchWhatIsOpen();
+  machine_->loop()->Post([this] {
+    DrainOutbox();
+    RecordBreakGlass();
+  });
 }
 
 void Intake::OpenInstallation() {

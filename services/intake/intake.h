@@ -8,11 +8,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "domain/classify.h"
 #include "intake/caller.h"
 #include "machine/machine.h"
 #include "platform/blob/blob_store.h"
@@ -23,7 +25,13 @@
 #include "platform/outbox/outbox.h"
 #include "vigil/intake/v1/intake.pb.h"
 
+namespace vigil::break_glass {
+class ListKeeper;
+}  // namespace vigil::break_glass
+
 namespace vigil::intake {
+
+class BreakGlass;
 
 template <typename Response>
 using Reply = std::function<void(absl::StatusOr<Response>)>;
@@ -40,6 +48,9 @@ struct IntakeDependencies {
   std::optional<SealingKey> installation_key;
   std::string check_in_key;
   metrics::Registry* metrics = nullptr;
+  // Null: severe matters are left to the ladders alone (tests of other things).
+  BreakGlass* break_glass = nullptr;
+  break_glass::ListKeeper* emergency_list = nullptr;
   // A rehearsal's clock may be set.
   bool rehearsal = false;
   double rehearsal_speed = 1;
@@ -97,6 +108,11 @@ class Intake final : public Service {
   // The log has come or gone: what waits for it goes to the outbox, what lies there goes to the log.
   void OnLogConnection(bool connected);
 
+  // Thread-safe: looks for what stands still, and records what break-glass did. Now and then.
+  void OnBreakGlassTick();
+  // On the loop, once, when the process has started: reports that lie in the outbox wait for a call, log or no log.
+  void WatchOutbox();
+
   // Service.
   void OnCommit(const AppliedCommit& applied) override;
   void OnCaughtUp() override;
@@ -133,6 +149,21 @@ class Intake final : public Service {
   void AnswerFromOutbox(std::shared_ptr<PendingReport> report);
   void DrainOutbox();
   void DrainLater();
+  // Null: it cannot be opened.
+  std::shared_ptr<PendingReport> ReadOutboxRow(const OutboxRow& row) const;
+
+  // ---- break-glass (intake_break_glass.cc)
+  static domain::ReportFacts FactsOf(const PendingReport& report);
+  void WatchReport(const PendingReport& report);
+  void StopWatching(const std::string& report_id);
+  void NoteForBreakGlass(const AppliedCommit& applied);
+  bool StillWaits(const domain::FileState& file, const std::string& key, const domain::Commit& commit) const;
+  void WatchWhatIsOpen();
+  void Watch(FileEntry* file, const domain::AlertState& alert, absl::Time since);
+  void LookForStuckLadders();
+  void LookForStuckReports();
+  void RecordBreakGlass();
+
   bool IsStudent(const std::string& school, const std::string& id) const;
   void Join(const Caller& caller, FileEntry* from, const std::string& student, bool both_located, const std::string& cause,
             const std::string& moved_cause, Reply<v1::Case> reply);
@@ -155,6 +186,11 @@ class Intake final : public Service {
   std::unordered_map<std::string, std::vector<std::string>> students_by_name_;
   std::unordered_map<std::string, Answer> under_way_;
   std::unordered_map<std::string, std::shared_ptr<PendingReport>> pending_reports_;
+  // What break-glass watches, by file; open alerts of severe levels, by id; records on their way to the log.
+  std::unordered_map<const FileEntry*, std::set<std::string>> watched_;
+  std::unordered_map<std::string, FileEntry*> open_alerts_;
+  std::set<std::string> recording_;
+  std::uint64_t stored_at_last_look_ = 0;
   bool installation_opened_ = false;
   bool drain_waits_ = false;
 };

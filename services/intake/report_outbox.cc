@@ -28,19 +28,22 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
   json row{{"person", report->caller.person},
            {"role", report->caller.role},
            {"school", report->caller.school},
-           {"key", report->caller.idempotency_key},
+           {"idempotency_key", report->caller.idempotency_key},
            {"body_hash", report->caller.body_hash},
            {"cause", report->cause},
-           {"accepted", absl::ToUnixMicros(report->accepted)},
-           {"request", Base64Encode(report->request.SerializeAsString())}};
+           {"accepted", absl::ToUnixMicros(report->accepted)}};
+  std::string request = report->request.SerializeAsString();
+  if (report->to_identify) {
+    // Nobody's key can be made durable in the bucket now: the file's own travels with the row, and is adopted when the report is appended.
+    const PreparedKey key = dependencies_.keys->Prepare(report->file_id);
+    request = key.key.Seal(request, report->file_id, *dependencies_.random);
+    row["file"] = report->file_id;
+    row["key"] = Base64Encode(key.wrapped);
+  }
+  row["request"] = Base64Encode(request);
   OutboxRow out{.id = report->report_id, .partition = static_cast<std::uint32_t>(PartitionOf(report->request.school()))};
   out.bytes = dependencies_.installation_key->Seal(row.dump(), report->report_id, *dependencies_.random);
-  domain::ReportFacts facts{.claimed_level = report->request.claimed_level(),
-                            .deteriorating = report->request.deteriorating(),
-                            .reporter = report->caller.person,
-                            .recorded_time = report->accepted};
-  for (const std::string& code : report->request.signals()) facts.indicators.push_back(code);
-  for (const std::string& code : report->request.factors()) facts.indicators.push_back(code);
+  const domain::ReportFacts facts = FactsOf(*report);
   const auto known = files_by_student_.find(StudentKey(report->request.school(), report->request.student().id()));
   const domain::Classification classification = domain::Classify(pack(), facts, known == files_by_student_.end() ? nullptr : &known->second->state);
   v1::CreateReportResponse response;
@@ -64,6 +67,7 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
       if (!stored.ok()) {
         pending_reports_.erase(report->report_id);
         if (!report->reply) return DrainLater();
+        StopWatching(report->report_id);
         return std::exchange(report->reply, nullptr)(rpc::UnavailableFor("the report could not be stored; please call the duty telephone", kRetryAfter));
       }
       report->outbox_row = report->report_id;
@@ -105,27 +109,41 @@ void Intake::DrainOutbox() {
       return true;
     }
     if (const auto it = pending_reports_.find(row.id); it != pending_reports_.end() && (it->second->submitted || it->second->outbox_row.empty())) return true;
-    const auto opened = dependencies_.installation_key->Open(row.bytes, row.id);
-    const json parsed = opened.ok() ? json::parse(*opened, nullptr, false) : json();
-    auto report = std::make_shared<PendingReport>();
-    const auto bytes = parsed.is_object() ? Base64Decode(parsed.value("request", "")) : std::nullopt;
-    if (!bytes || !report->request.ParseFromString(*bytes)) {
-      log::Error("a row of the outbox cannot be opened", {{"report", log::Id(row.id)}});
-      return true;
-    }
-    report->caller = {.person = parsed.value("person", ""),
-                      .role = parsed.value("role", ""),
-                      .school = parsed.value("school", ""),
-                      .idempotency_key = parsed.value("key", ""),
-                      .body_hash = parsed.value("body_hash", "")};
-    report->cause = parsed.value("cause", "");
-    report->accepted = absl::FromUnixMicros(parsed.value("accepted", std::int64_t{0}));
-    report->report_id = row.id;
-    report->outbox_row = row.id;
-    AcceptReport(std::move(report));
+    if (std::shared_ptr<PendingReport> report = ReadOutboxRow(row)) AcceptReport(std::move(report));
     return true;
   });
   if (!read.ok()) log::Error("the outbox cannot be read", {{"reason", read}});
+}
+
+std::shared_ptr<Intake::PendingReport> Intake::ReadOutboxRow(const OutboxRow& row) const {
+  const auto opened = dependencies_.installation_key->Open(row.bytes, row.id);
+  const json parsed = opened.ok() ? json::parse(*opened, nullptr, false) : json();
+  auto report = std::make_shared<PendingReport>();
+  std::optional<std::string> bytes = parsed.is_object() ? Base64Decode(parsed.value("request", "")) : std::nullopt;
+  // Rows of before a file's key travelled with them are sealed by the installation's alone.
+  const bool with_key = bytes && parsed.contains("file");
+  report->caller.idempotency_key = parsed.is_object() ? parsed.value(with_key || parsed.contains("idempotency_key") ? "idempotency_key" : "key", "") : "";
+  if (with_key) {
+    const std::string file = parsed.value("file", "");
+    report->wrapped_key = Base64Decode(parsed.value("key", "")).value_or("");
+    const absl::StatusOr<SealingKey> key = dependencies_.keys->Unwrap(file, report->wrapped_key);
+    const absl::StatusOr<std::string> request = key.ok() ? key->Open(*bytes, file) : key.status();
+    bytes = request.ok() ? std::optional(*request) : std::nullopt;
+  }
+  if (!bytes || !report->request.ParseFromString(*bytes)) {
+    log::Error("a row of the outbox cannot be opened", {{"report", log::Id(row.id)}});
+    return nullptr;
+  }
+  report->caller.person = parsed.value("person", "");
+  report->caller.role = parsed.value("role", "");
+  report->caller.school = parsed.value("school", "");
+  report->caller.body_hash = parsed.value("body_hash", "");
+  report->cause = parsed.value("cause", "");
+  report->accepted = absl::FromUnixMicros(parsed.value("accepted", std::int64_t{0}));
+  report->arrived = machine_->clock()->NowReal();
+  report->report_id = row.id;
+  report->outbox_row = row.id;
+  return report;
 }
 
 }  // namespace vigil::intake

@@ -78,6 +78,7 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     report->request = request;
     report->cause = CauseOf(caller, request.school());
     report->accepted = now;
+    report->arrived = machine_->clock()->NowReal();
     report->report_id = DeriveId('r', {request.school(), report->cause});
     const std::string key = CommitIdOf(request.school(), CauseOfReport(report->report_id));
     Once<v1::CreateReportResponse>(caller, key, std::move(reply), [this, report](Reply<v1::CreateReportResponse> answer) {
@@ -99,6 +100,7 @@ void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
     report->file_id = DeriveId('f', {school, "student", request.student().id()});
   }
   pending_reports_[report->report_id] = report;
+  WatchReport(*report);
   if (!machine_->connected() || !machine_->caught_up()) return AnswerFromOutbox(std::move(report));
 
   const bool urgent = request.deteriorating() || request.signals_size() > 0 || !request.claimed_level().empty();
@@ -111,7 +113,8 @@ void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
   if (!report->to_identify) return submit();
   // Nobody knows yet whose key this would be: the file gets one of its own, durable before the first commit that needs it.
   dependencies_.worker->Post([this, report, submit] {
-    const auto key = dependencies_.keys->EnsureKey(report->file_id);
+    const auto key = report->wrapped_key.empty() ? dependencies_.keys->EnsureKey(report->file_id)
+                                                 : dependencies_.keys->Adopt(report->file_id, report->wrapped_key);
     machine_->loop()->Post([this, report, submit, status = key.status()] {
       if (status.ok()) return submit();
       AnswerFromOutbox(report);
@@ -132,6 +135,7 @@ void Intake::OnReportStored(PendingReport& report, const absl::StatusOr<Machine:
       log::Warn("a delivered report stays in the outbox for now", {{"reason", removed}});
     }
   }
+  if (!stored && report.outbox_row.empty() && !report.promised) StopWatching(report.report_id);
   if (!report.reply || report.promised) return;
   if (!outcome.ok()) return std::exchange(report.reply, nullptr)(outcome.status());
   const auto& received = std::get<domain::ReportReceived>(outcome->commit.events.front().body);

@@ -12,4 +12,17 @@ grpc::ServerUnaryReactor* Handler::ReceiveCallback(grpc::CallbackServerContext* 
   return reactor;
 }
 
+grpc::ServerUnaryReactor* Handler::RingBreakGlass(grpc::CallbackServerContext* context, const v1::RingBreakGlassRequest* request,
+                                                  v1::RingBreakGlassResponse* response) {
+  if (const absl::Status allowed = rpc::RequirePeer(*context, {"intake"}); !allowed.ok()) return rpc::ReplyNow(context, allowed);
+  break_glass::RingOrder order{.school = request->school(), .codes = {request->codes().begin(), request->codes().end()}, .calls = {}};
+  for (const auto& call : request->calls()) order.calls.push_back({call.id(), call.person()});
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  ringer_->Ring(order, [reactor, response](const absl::StatusOr<std::vector<std::string>>& taken) {
+    if (taken.ok()) response->mutable_taken()->Assign(taken->begin(), taken->end());
+    rpc::Reply(reactor, taken.status());
+  });
+  return reactor;
+}
+
 }  // namespace vigil::notification

@@ -3,12 +3,16 @@
 #include <vector>
 
 #include "host/host.h"
+#include "notification/break_glass/emergency_list.h"
+#include "notification/break_glass/list_keeper.h"
+#include "notification/break_glass/ringer.h"
 #include "notification/channels/sandbox/sandbox.h"
 #include "notification/handler.h"
 #include "notification/notification.h"
 #include "platform/crypto/random.h"
 #include "platform/http/client.h"
 #include "platform/keys/nats_key_store.h"
+#include "platform/logging/log.h"
 
 namespace {
 
@@ -56,7 +60,21 @@ int main(int argc, char** argv) {
   vigil::notification::Notification notification(std::move(dependencies));
   (*host)->Attach(&notification);
   notification.Attach(&(*host)->machine());
-  vigil::notification::Handler handler(&notification);
+
+  // Break-glass: placed through the same providers, told of to intake.
+  vigil::break_glass::EmergencyList list(options.data_directory + "/emergency-list", *installation_key, &random);
+  if (const absl::Status read = list.Load(); !read.ok() && !absl::IsNotFound(read)) {
+    vigil::log::Error("the emergency list cannot be read; it is made anew from the directory", {{"reason", read}});
+  }
+  std::vector<std::unique_ptr<vigil::notification::Provider>> emergency_providers;
+  const auto emergency = vigil::notification::MakeEmergencyProviders(options.provider_url, options.provider_url_2, options.callback_base_url, &client,
+                                                                     &emergency_providers);
+  vigil::break_glass::Ringer ringer(&(*host)->pack(), &list, emergency, &(*host)->metrics());
+  vigil::break_glass::ListKeeper keeper(&list, keys->get());
+  notification.KeepEmergencyList(&keeper);
+  vigil::notification::Handler handler(&notification, &ringer);
   if (const absl::Status started = (*host)->Start({&handler}); !started.ok()) return vigil::CannotStart(started);
+  keeper.Start(&(*host)->machine());
+  (*host)->lifecycle().OnStop("emergency list", [&keeper] { keeper.Stop(); });
   return vigil::RunUntilSignal(signals, (*host)->lifecycle());
 }

@@ -317,6 +317,7 @@ std::size_t Notification::ProviderByName(std::string_view name) const {
 
 void Notification::OnCommit(const AppliedCommit& applied) {
   if (applied.file == nullptr) {
+    if (emergency_list_ != nullptr) emergency_list_->Note(pack(), applied);
     for (const domain::Event& event : applied.commit.events) {
       if (const auto* change = std::get_if<domain::DirectoryChanged>(&event.body)) contacts_.Note(applied.commit.school, *change);
     }

@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "machine/machine.h"
+#include "notification/break_glass/list_keeper.h"
 #include "notification/channels/provider.h"
 #include "notification/contact_book.h"
 #include "platform/keys/key_store.h"
@@ -57,6 +58,9 @@ class Notification final : public Service {
 
   // Once, before the machine starts.
   void Attach(Machine* machine);
+
+  // Told of what concerns schools, from then on. Before the machine starts; it outlives the loop.
+  void KeepEmergencyList(break_glass::ListKeeper* keeper) { emergency_list_ = keeper; }
 
   // What a provider told, as authenticated by the gateway: {id, event, digits?, text?, reason?, time}. Thread-safe. `reply` runs once, OK only
   // when it is in the log (so a provider that got no answer tells again) or has no effect. InvalidArgument: not such a body. Unavailable: again.
@@ -179,6 +183,7 @@ class Notification final : public Service {
   // On the loop's thread.
   bool caught_up_ = false;
   ContactBook contacts_;
+  break_glass::ListKeeper* emergency_list_ = nullptr;
   std::unordered_map<std::string, Attempt> attempts_;
   std::unordered_map<std::string, Alert> alerts_;
   // Alerts of a school by their matter's code, "school/code".

@@ -160,7 +160,7 @@ Settings ServiceSettings(const Layout& layout, const Installation& installation,
     add("audit_address", Quoted(GrpcAddress(installation, "audit")));
     add("notification_address", Quoted(GrpcAddress(installation, "notification")));
   }
-  if (is("notification")) {
+  if (is("intake", "notification")) {
     add("provider_url", Quoted(SandboxUrl(installation, surroundings.providers)));
     if (!surroundings.providers.second_url.empty()) add("provider_url_2", Quoted(surroundings.providers.second_url));
     add("callback_base_url", Quoted(absl::StrCat(GatewayUrl(installation), "/callbacks")));

@@ -151,8 +151,23 @@ void CheckEveryLadderIsRaised(const Draft& draft, Problems& problems) {
     raised.insert({clock.warn_ladder, clock.review_ladder, clock.expiry_ladder});
   }
   for (const auto& [id, ladder] : draft.pack.ladders) {
-    if (!ladder.raised_on.empty() || raised.count(id) != 0) continue;
+    if (ladder.emergency || !ladder.raised_on.empty() || raised.count(id) != 0) continue;
     problems.Add(RowPlace(draft, Kind::kLadder, id), absl::StrCat("ladder ", id, ": no level, clock or fact raises it"));
+  }
+}
+
+// Break-glass rings one list, by telephone, again and again, and no alert climbs it.
+void CheckEmergencyLadder(const Draft& draft, Problems& problems) {
+  const LadderRow* first = nullptr;
+  for (const auto& [id, ladder] : draft.pack.ladders) {
+    if (!ladder.emergency) continue;
+    const Place place = RowPlace(draft, Kind::kLadder, id);
+    const std::string who = absl::StrCat("ladder ", id, ": is for an emergency of the system");
+    if (first != nullptr) problems.Add(place, absl::StrCat(who, ", and so is ", first->id));
+    first = &ladder;
+    const bool calls = std::all_of(ladder.steps.begin(), ladder.steps.end(), [](const LadderStep& step) { return step.call; });
+    if (!calls || !ladder.takeable || !ladder.endless) problems.Add(place, absl::StrCat(who, ": it calls, 'takeable: true', 'then: again'"));
+    if (!ladder.raised_on.empty()) problems.Add(place, absl::StrCat(who, ", and a fact raises it"));
   }
 }
 
@@ -288,6 +303,7 @@ void CheckWhole(const Draft& draft, Problems& problems) {
   CheckCycles(draft, problems);
   CheckEveryClockStarts(draft, problems);
   CheckEveryLadderIsRaised(draft, problems);
+  CheckEmergencyLadder(draft, problems);
   CheckRoles(draft, problems);
   CheckTexts(draft, problems);
 }

@@ -590,6 +590,7 @@ void Loader::ReadLadder(MapReader& map, const std::string& id) {
   if (texts && row.sms_text.empty()) map.Wrong("sends an SMS and has no 'sms_text'");
   if (row.bridges && !row.takeable) map.Wrong("bridges whoever takes it, and nobody can take it");
   row.priority = map.Int("priority", 0, 0, 1000);
+  row.emergency = map.Bool("emergency");
   row.raised_on = ReadFacts(map, "raised_on");
   row.closed_by = ReadFacts(map, "closed_by");
   if (Enter(Kind::kLadder, map, id)) draft_.pack.ladders.emplace(id, std::move(row));

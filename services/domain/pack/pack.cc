@@ -35,4 +35,11 @@ const LadderRow* Pack::FindLadder(std::string_view ladder) const {
   return found == ladders.end() ? nullptr : &found->second;
 }
 
+const LadderRow* Pack::EmergencyLadder() const {
+  for (const auto& [name, row] : ladders) {
+    if (row.emergency) return &row;
+  }
+  return nullptr;
+}
+
 }  // namespace vigil::domain

@@ -165,6 +165,8 @@ struct LadderRow : Row {
   std::string call_text;
   std::string sms_text;
   int priority = 0;                        // higher first: severe alerts pass everything
+  // Rung by break-glass, when the way through the log fails: its steps' people are the emergency list, rung together. No alert climbs it.
+  bool emergency = false;
   // Facts that raise it, besides clocks and levels that name it.
   std::vector<FactPattern> raised_on;
   // Facts that close the alert besides a taking (the matter is settled).
@@ -269,6 +271,8 @@ struct Pack {
   int SupervisedRank() const;
   const ClockRow* FindClock(std::string_view id) const;
   const LadderRow* FindLadder(std::string_view id) const;
+  // The ladder that break-glass rings; null: the pack has none.
+  const LadderRow* EmergencyLadder() const;
 };
 
 }  // namespace vigil::domain

@@ -13,6 +13,8 @@ struct SandboxProviderOptions {
   std::string url;
   // Where it posts what becomes of an order: this and "/sandbox/call" or "/sandbox/message".
   std::string callback_base_url;
+  // What becomes of a call is posted to callback_base_url and "/sandbox/" and this.
+  std::string call_kind = "call";
   // How long it may take to accept an order.
   absl::Duration timeout = absl::Seconds(5);
   // How long a called person may take to press a key.

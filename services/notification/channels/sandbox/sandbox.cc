@@ -10,6 +10,9 @@ namespace {
 
 using nlohmann::json;
 
+// How long a provider may take to accept a break-glass call before the next is asked.
+constexpr absl::Duration kEmergencyPatience = absl::Milliseconds(1500);
+
 std::string Dump(const json& body) { return body.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 absl::Status StatusOf(const absl::StatusOr<HttpResponse>& answer) {
@@ -27,7 +30,7 @@ class SandboxProvider final : public Provider {
       : options_(std::move(options)),
         calls_url_(absl::StrCat(options_.url, "/v1/calls")),
         messages_url_(absl::StrCat(options_.url, "/v1/messages")),
-        call_callback_(absl::StrCat(options_.callback_base_url, "/sandbox/call")),
+        call_callback_(absl::StrCat(options_.callback_base_url, "/sandbox/", options_.call_kind)),
         message_callback_(absl::StrCat(options_.callback_base_url, "/sandbox/message")),
         client_(client) {}
 
@@ -72,6 +75,20 @@ class SandboxProvider final : public Provider {
 
 std::unique_ptr<Provider> MakeSandboxProvider(SandboxProviderOptions options, HttpClient* client) {
   return std::make_unique<SandboxProvider>(std::move(options), client);
+}
+
+std::vector<Provider*> MakeEmergencyProviders(const std::string& url, const std::string& second_url, const std::string& callback_base_url,
+                                              HttpClient* client, std::vector<std::unique_ptr<Provider>>* providers) {
+  std::vector<Provider*> all;
+  const auto add = [&](const char* name, const std::string& at) {
+    if (at.empty()) return;
+    providers->push_back(MakeSandboxProvider(
+        {.name = name, .url = at, .callback_base_url = callback_base_url, .call_kind = "break-glass", .timeout = kEmergencyPatience}, client));
+    all.push_back(providers->back().get());
+  };
+  add("sandbox", url);
+  add("sandbox-2", second_url);
+  return all;
 }
 
 }  // namespace vigil::notification

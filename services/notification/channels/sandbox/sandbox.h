@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "notification/channels/provider.h"
 #include "notification/channels/sandbox/options.h"
@@ -11,5 +13,9 @@ namespace vigil::notification {
 
 // `client` outlives it; orders that are outstanding when the client ends are done with Cancelled.
 std::unique_ptr<Provider> MakeSandboxProvider(SandboxProviderOptions options, HttpClient* client);
+
+// The same for break-glass, in order of preference: with less patience, told of to intake. `providers` owns them.
+std::vector<Provider*> MakeEmergencyProviders(const std::string& url, const std::string& second_url, const std::string& callback_base_url,
+                                              HttpClient* client, std::vector<std::unique_ptr<Provider>>* providers);
 
 }  // namespace vigil::notification
