@@ -39,7 +39,7 @@ const vigil::config::AcceptedOptions kOwnOptions{
 constexpr std::size_t kMostCallsAtOnce = 256;
 constexpr char kRingMethod[] = "/vigil.notification.v1.NotificationService/RingBreakGlass";
 // Two providers may each take their time; then intake rings by itself.
-constexpr absl::Duration kRingPatience = absl::Seconds(4);
+constexpr absl::Duration kRingPatience = absl::Milliseconds(3200);
 
 // Has notification ring, which knows its providers.
 vigil::intake::RingArm RemoteArm(vigil::rpc::GenericCaller* caller) {

@@ -40,6 +40,8 @@ Scene::Scene(absl::Time start) : world(start) {
   answers_ = *IdempotencyIndex::Open(directory_ + "/answers.db");
   keys_ = world.keys().Connect();
   notice_keys_ = world.keys().Connect();
+  list_keeper_ = std::make_unique<break_glass::ListKeeper>(&emergency_list_, keys_.get());
+  MakeBreakGlass();
 
   intake = &world.Run({.source = "intake",
                        .make =
@@ -50,10 +52,18 @@ Scene::Scene(absl::Time start) : world(start) {
                                                                      .random = &world.random(),
                                                                      .worker = node.AddLoop(),
                                                                      .check_in_key = "a key for the codes of places"};
+                             dependencies.break_glass = break_glass_.get();
+                             dependencies.emergency_list = list_keeper_.get();
                              dependencies.installation_key = *SealingKey::FromBytes(std::string(32, 'k'));
                              return std::make_unique<intake::Intake>(std::move(dependencies));
                            },
-                       .attach = [](Service& service, Machine& machine) { static_cast<intake::Intake&>(service).Attach(&machine); }});
+                       .attach =
+                           [this](Service& service, Machine& machine) {
+                             auto& desk = static_cast<intake::Intake&>(service);
+                             desk.Attach(&machine);
+                             break_glass_->OnRecord([&desk] { desk.OnBreakGlassTick(); });
+                             machine.loop()->Post([&desk] { desk.WatchOutbox(); });
+                           }});
   risk = &world.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world.pack()); }});
   timer = &world.Run({.source = "timer",
                       .make = [this](Node&) { return std::make_unique<EscalationTimer>(&world.pack(), &world.clock(), nullptr); },
@@ -93,6 +103,41 @@ Scene::Scene(absl::Time start) : world(start) {
   for (const api::PersonInput& person : people) people_.push_back(person.id());
   const absl::Status put = PutPeople(people);
   EXPECT_TRUE(put.ok()) << put;
+  list_keeper_->Refresh(intake->machine(), true);
+}
+
+void Scene::MakeBreakGlass() {
+  break_glass_ = std::make_unique<intake::BreakGlass>(
+      intake::BreakGlassOptions{.clock = &world.clock(),
+                                .list = &emergency_list_,
+                                .records = &break_glass_records_,
+                                .every = absl::Seconds(60),
+                                .arms = {{"notification", [this](const break_glass::RingOrder& order, const auto& done) { ringer_.Ring(order, done); }}}});
+}
+
+void Scene::Watch(absl::Duration span) {
+  for (const absl::Time end = now() + span; now() < end;) {
+    world.Advance(absl::Seconds(1));
+    break_glass_->Tick();
+    world.Settle();
+  }
+}
+
+std::vector<std::string> Scene::RungInEmergency() const {
+  std::vector<std::string> people;
+  for (const auto& order : emergency_phones.placed()) {
+    std::string person = PersonOf(order.to);
+    if (std::find(people.begin(), people.end(), person) == people.end()) people.push_back(std::move(person));
+  }
+  return people;
+}
+
+void Scene::TakeInEmergency(const std::string& person) {
+  const auto placed = emergency_phones.placed();
+  const auto order = std::find_if(placed.rbegin(), placed.rend(), [&](const auto& o) { return PersonOf(o.to) == person; });
+  ASSERT_NE(order, placed.rend()) << person << " was not rung";
+  EXPECT_TRUE(break_glass_->ReceiveCallback(nlohmann::json{{"id", order->id}, {"event", "digits"}, {"digits", "1"}}.dump()).ok());
+  world.Settle();
 }
 
 Scene::~Scene() {
@@ -386,6 +431,7 @@ void Scene::Press(const std::string& person, const std::string& key) {
 
 void Scene::RestartIntake() {
   intake->Kill();
+  MakeBreakGlass();
   // What it remembers of answers is on its disk.
   answers_.reset();
   answers_ = *IdempotencyIndex::Open(directory_ + "/answers.db");

@@ -11,8 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "intake/break_glass.h"
 #include "intake/commands.h"
 #include "intake/intake.h"
+#include "notification/break_glass/emergency_list.h"
+#include "notification/break_glass/list_keeper.h"
+#include "notification/break_glass/ringer.h"
 #include "notification/channels/fake/fake_provider.h"
 #include "platform/crypto/seal.h"
 #include "platform/outbox/idempotency_index.h"
@@ -110,6 +114,13 @@ class Scene {
   // Answers the call and presses a key.
   void Press(const std::string& person, const std::string& key);
 
+  // Break-glass looks each second of this while, as its thread would. It is idle otherwise.
+  void Watch(absl::Duration span);
+  // Who has been rung from the emergency list, in order, each once.
+  std::vector<std::string> RungInEmergency() const;
+  // That person presses 1 on the last such call.
+  void TakeInEmergency(const std::string& person);
+
   // Intake is killed and comes back.
   void RestartIntake();
   intake::Intake& desk() { return intake->service<intake::Intake>(); }
@@ -118,6 +129,8 @@ class Scene {
 
   World world;
   notification::FakeProvider phones{"phones"};
+  // Where break-glass calls go; the list is what the directory gave when the scene began.
+  notification::FakeProvider emergency_phones{"emergency"};
   Node* intake = nullptr;
   Node* risk = nullptr;
   Node* timer = nullptr;
@@ -135,8 +148,14 @@ class Scene {
   }
   static std::string PermissionOf(const google::protobuf::Descriptor* request);
   std::string PersonOf(const std::string& number) const;
+  void MakeBreakGlass();
 
   std::unique_ptr<KeyStore> keys_;
+  break_glass::EmergencyList emergency_list_{"", *SealingKey::FromBytes(std::string(32, 'k')), &world.random()};
+  std::unique_ptr<break_glass::ListKeeper> list_keeper_;
+  break_glass::Ringer ringer_{&world.pack(), &emergency_list_, {&emergency_phones}, nullptr};
+  FakeOutbox break_glass_records_;
+  std::unique_ptr<intake::BreakGlass> break_glass_;
   std::unique_ptr<KeyStore> notice_keys_;
   FakeOutbox outbox_;
   std::string directory_;

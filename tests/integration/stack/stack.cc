@@ -95,6 +95,7 @@ Stack::Stack(const StackOptions& options) : options_(options), home_(directory_.
   for (const char* name :
        {"VIGIL_SANDBOX_URL", "VIGIL_SANDBOX_URL_2", "VIGIL_SANDBOX_SECRET", "VIGIL_HOME", "VIGIL_PORT", "VIGIL_TOKEN"})
     unsetenv(name);
+  if (!options_.second_provider.empty()) setenv("VIGIL_SANDBOX_URL_2", options_.second_provider.c_str(), 1);
   std::string arguments = absl::StrCat("init --port ", port_);
   if (options_.speed) absl::StrAppend(&arguments, " --rehearsal --speed ", *options_.speed);
   Outcome made = Installation(arguments);
@@ -121,19 +122,21 @@ Stack::Stack(const StackOptions& options) : options_(options), home_(directory_.
 
 Stack::~Stack() { Down(); }
 
-void Stack::Up() {
+void Stack::Up() { UpWithin(kStartPatience); }
+
+void Stack::UpWithin(absl::Duration patience) {
   std::vector<std::string> command = {
       Programs() + "/vigil-installation", "run", "--foreground", "--home", home_, "--pack", VIGIL_PACK};
   if (!options_.restart_brokers) command.push_back("--no-restart-brokers");
   supervisor_ = std::make_unique<testing::ChildProcess>(command, directory_.path() + "/supervisor.log");
-  AwaitReady();
+  AwaitReady(patience);
   admin_ = Variable("VIGIL_ADMIN_TOKEN");
   url_ = Variable("VIGIL_URL");
   ca_ = Variable("VIGIL_CA");
 }
 
-void Stack::AwaitReady() {
-  const absl::Time end = absl::Now() + kStartPatience;
+void Stack::AwaitReady(absl::Duration patience) {
+  const absl::Time end = absl::Now() + patience;
   for (;;) {
     const Outcome ready = Installation("wait --seconds 2");
     if (ready.exit_code == 0) return;

@@ -97,6 +97,7 @@ struct StackOptions {
   bool restart_brokers = true;
   int schools = 1;
   int students = 12;
+  std::string second_provider;  // its URL; empty: none
 };
 
 class Stack {
@@ -110,8 +111,11 @@ class Stack {
   // `deploy/local/down` and `up`, without the building.
   void Down();
   void Up();
+  // Up, with another patience than a minute; throws when it is not ready by then (it runs all the same).
+  void UpWithin(absl::Duration patience);
   // Waits until every service is ready; throws after a minute.
-  void AwaitReady();
+  void AwaitReady() { AwaitReady(absl::Minutes(1)); }
+  void AwaitReady(absl::Duration patience);
 
   const std::string& home() const { return home_; }
   const std::vector<School>& schools() const { return schools_; }
