@@ -23,6 +23,8 @@ using Words = std::array<const char*, 2>;
 const std::unordered_map<std::string_view, Words>& Templates() {
   static const auto& all = *new std::unordered_map<std::string_view, Words>{
       {"installation_opened", {"系统启用[（演练：{rehearsal|word}）]", "installation opened[ (rehearsal: {rehearsal|word})]"}},
+      {"log_reopened", {"日志已修复，账本 {ledger_size} 条", "the log was repaired; {ledger_size} leaves in the ledger"}},
+      {"commit_quarantined", {"一条记录两次使 {service} 停止，已隔离，需人工处理", "a record that stopped {service} twice is set aside and needs a person"}},
       {"clock_set", {"演练时钟设为 {speed} 倍速", "rehearsal clock set to {speed}×"}},
       {"school_registered", {"学校登记：{school_name}", "school registered: {school_name}"}},
       {"directory_changed", {"人员名册更新[，{people} 人]", "directory changed[, {people} people]"}},

@@ -130,6 +130,9 @@ struct Guard {
   }
   absl::Status operator()(const AttemptProgressed&) const { return absl::OkStatus(); }
   absl::Status operator()(const Spoken&) const { return absl::OkStatus(); }
+  absl::Status operator()(const CommitQuarantined& e) const {
+    return Contains(file.quarantined_commits, e.commit_id) ? Refuse("recorded already") : absl::OkStatus();
+  }
   // What happened past the log is told once, and never refused for state.
   absl::Status operator()(const BreakGlassRung& e) const {
     const absl::Time told = RungTime(e.report_id, e.alert_id);
@@ -259,7 +262,7 @@ struct Guard {
 bool NeedsNoCase(const Event& event) {
   return std::holds_alternative<ReportReceived>(event.body) || std::holds_alternative<CaseJoined>(event.body) ||
          std::holds_alternative<AttemptProgressed>(event.body) || std::holds_alternative<BreakGlassRung>(event.body) ||
-         std::holds_alternative<BreakGlassTaken>(event.body);
+         std::holds_alternative<BreakGlassTaken>(event.body) || std::holds_alternative<CommitQuarantined>(event.body);
 }
 
 }  // namespace

@@ -236,6 +236,8 @@ void Fold::operator()(const CaseMoved& e) const {
   Finish();
 }
 
+void Fold::operator()(const CommitQuarantined& e) const { file.quarantined_commits.push_back(e.commit_id); }
+
 void Fold::operator()(const CaseClosed&) const { Finish(); }
 
 void Fold::Finish() const {

@@ -1,5 +1,8 @@
 #include "host/host.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -29,6 +32,9 @@ constexpr absl::Duration kSayAgainAfter = absl::Seconds(10);
 constexpr absl::Duration kReadinessInterval = absl::Milliseconds(50);
 // How often the broker is asked where one of the partitions ends.
 constexpr absl::Duration kNoteEndInterval = absl::Milliseconds(250);
+// How often what has been read is put down for a later life of this service, and how often a partition that stands still is looked at again.
+constexpr absl::Duration kSaveInterval = absl::Seconds(1);
+constexpr absl::Duration kLookAgainInterval = absl::Seconds(2);
 // How long running calls may still take at the end.
 constexpr absl::Duration kGrace = absl::Seconds(1);
 
@@ -37,6 +43,10 @@ constexpr metrics::CounterMetric<0> kBatchesWritten{"vigil_machine_batches_writt
 constexpr metrics::CounterMetric<0> kVoidCommits{"vigil_machine_void_commits_total", "Commits whose guard failed where they landed.", {}};
 constexpr metrics::CounterMetric<0> kRefusedMessages{
     "vigil_machine_refused_messages_total", "Messages of the log that are forged, replayed or damaged.", {}};
+constexpr metrics::GaugeMetric<0> kStoppedPartitions{
+    "vigil_machine_stopped_partitions", "Partitions that stand still: their stream is not the one that was known, and must be repaired.", {}};
+constexpr metrics::GaugeMetric<0> kQuarantinedFiles{
+    "vigil_machine_quarantined_files", "Files of which a commit ended a process twice: people act by hand.", {}};
 constexpr metrics::CounterMetric<0> kConflicts{"vigil_machine_conflicts_total", "Appends that were refused or whose answer was lost.", {}};
 
 absl::StatusOr<std::string> ReadText(const std::string& path) {
@@ -143,6 +153,17 @@ absl::Status ServiceHost::Load() {
     machine_options_.signing_key = *std::move(key);
   }
 
+  absl::StatusOr<std::unique_ptr<CrashMarker>> marker = CrashMarker::Open(options_.data_directory + "/folding");
+  if (!marker.ok()) return marker.status();
+  crash_marker_ = *std::move(marker);
+  machine_options_.crash_marker = crash_marker_.get();
+  absl::StatusOr<KnownPositions> known = LoadPositions(PositionsPath());
+  if (known.ok()) {
+    machine_options_.known = *known;
+  } else if (!absl::IsNotFound(known.status())) {
+    log::Error("what was read of the log before is not known; a stream that has lost its end would not be noticed", {{"reason", known.status()}});
+  }
+
   loop_ = std::make_unique<ThreadLoop>(&clock_);
   absl::StatusOr<std::unique_ptr<Log>> log = OpenNatsLog(nats_options(), identity_.user);
   if (!log.ok()) return log.status();
@@ -176,6 +197,11 @@ absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std
   // What answers to others stops first, and what it stands on last.
   lifecycle_.OnStop("log", [this] { log_->OnConnection({}); });
   lifecycle_.OnStop("machine", [this] { loop_->Stop(); });
+  log_->OnConnection([this](bool connected) {
+    if (connected) return;  // the watcher looks first
+    machine_->Hold();
+    if (log_listener_) log_listener_(false);
+  });
   watcher_ = std::thread([this] { Watch(); });
   lifecycle_.OnStop("watcher", [this] { StopWatching(); });
   lifecycle_.OnStop("metrics", [this] { exposer_.reset(); });
@@ -190,6 +216,7 @@ void ServiceHost::Watch() {
     const absl::Status started = machine_->Start();
     if (started.ok()) {
       following_ = true;
+      if (log_listener_) log_listener_(true);
       break;
     }
     if (const absl::Time now = system_clock_.NowReal(); now - said >= kSayAgainAfter) {
@@ -200,7 +227,9 @@ void ServiceHost::Watch() {
   }
   bool was_ready = false;
   do {
-    const bool ready = machine_->caught_up() && machine_->connected();
+    CheckStreams();
+    SavePositions(kSaveInterval);
+    const bool ready = machine_->caught_up() && machine_->connected() && !machine_->any_stopped();
     if (ready) NoteEnds();
     if (ready == was_ready) continue;
     was_ready = ready;
@@ -208,9 +237,38 @@ void ServiceHost::Watch() {
     if (ready) {
       log::Info("the log has been read to its end", {{"commits", machine_->statistics().commits.load()}});
     } else {
-      log::Warn("the connection to the log is lost");
+      log::Warn("the log cannot be used as it is", {{"connected", log_->connected()}, {"partitions_that_stand_still", machine_->statistics().stopped_partitions.load()}});
     }
   } while (Pause(kReadinessInterval));
+  SavePositions(absl::ZeroDuration());
+}
+
+void ServiceHost::CheckStreams() {
+  if (!log_->connected()) return;
+  const bool reconnected = machine_->held();
+  const absl::Time now = system_clock_.NowReal();
+  if (!reconnected && (!machine_->any_stopped() || now - checked_time_ < kLookAgainInterval)) return;
+  checked_time_ = now;
+  if (const absl::Status checked = machine_->CheckStreams(); !checked.ok()) return;  // the next look comes in a moment
+  if (reconnected && log_listener_) log_listener_(true);
+  if (machine_->needs_restart() && !std::exchange(ending_, true)) {
+    log::Warn("a partition that stood still is whole: ending, to be started again and read it");
+    kill(getpid(), SIGTERM);
+  }
+}
+
+void ServiceHost::SavePositions(absl::Duration every) {
+  const absl::Time now = system_clock_.NowReal();
+  if (now - saved_time_ < every && now >= saved_time_) return;
+  saved_time_ = now;
+  const KnownPositions known = machine_->known();
+  if (known == saved_) return;
+  const absl::Status saved = vigil::SavePositions(PositionsPath(), known);
+  if (saved.ok()) {
+    saved_ = known;
+  } else {
+    log::Error("what has been read of the log cannot be put down", {{"reason", saved}});
+  }
 }
 
 // One partition at a time: a lag is for graphs and for admitting bulk, not for decisions.
@@ -255,13 +313,15 @@ void ServiceHost::CountOnScrape() {
   const auto take_over = [](const metrics::Counter& counter, const std::atomic<std::uint64_t>& total) {
     counter.Increment(static_cast<double>(total.load()) - counter.value());
   };
-  registry_.OnScrape([this, lag, take_over, commits = registry_.Get(kCommitsRead), batches = registry_.Get(kBatchesWritten),
+  registry_.OnScrape([this, lag, take_over, stopped = registry_.Get(kStoppedPartitions), quarantined = registry_.Get(kQuarantinedFiles), commits = registry_.Get(kCommitsRead), batches = registry_.Get(kBatchesWritten),
                       voids = registry_.Get(kVoidCommits), refused = registry_.Get(kRefusedMessages), conflicts = registry_.Get(kConflicts)] {
     if (!following_) return;
     for (int partition = 0; partition < kPartitions; ++partition) {
       lag[static_cast<std::size_t>(partition)].Set(static_cast<double>(machine_->Lag(partition)));
     }
     const MachineStatistics& statistics = machine_->statistics();
+    stopped.Set(statistics.stopped_partitions);
+    quarantined.Set(static_cast<double>(statistics.quarantined_files));
     take_over(commits, statistics.commits);
     take_over(batches, statistics.own_batches);
     take_over(voids, statistics.void_commits);

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -85,6 +86,9 @@ class ServiceHost {
   // The domain clock: a rehearsal's may run faster, once the log has said so.
   Clock* clock() { return &clock_; }
   Log* log() { return log_.get(); }
+  // Told of each connection to the log once its streams have been held against what is known, and of each loss at once. One listener, before
+  // Start; on a thread of ours or the library's.
+  void OnLogConnection(std::function<void(bool)> listener) { log_listener_ = std::move(listener); }
   Loop* loop() { return loop_.get(); }
   metrics::Registry& metrics() { return registry_; }
   // After Attach.
@@ -99,10 +103,14 @@ class ServiceHost {
  private:
   ServiceHost(ServiceIdentity identity, config::ServiceOptions options);
   absl::Status Load();
+  std::string PositionsPath() const { return options_.data_directory + "/log-positions"; }
   void CountOnScrape();
   // Follows the log as soon as the broker answers, then keeps readiness up to date.
   void Watch();
   void NoteEnds();
+  // Holds the streams against what is known, after a reconnection and while a partition stands still.
+  void CheckStreams();
+  void SavePositions(absl::Duration every);
   void StopServing();
   // False when it is time to stop.
   bool Pause(absl::Duration duration);
@@ -115,6 +123,7 @@ class ServiceHost {
   metrics::Registry registry_;
   std::shared_ptr<const domain::Pack> pack_;
   MachineOptions machine_options_;
+  std::unique_ptr<CrashMarker> crash_marker_;
   std::unique_ptr<ThreadLoop> loop_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Machine> machine_;
@@ -127,6 +136,11 @@ class ServiceHost {
   bool stopping_ = false;
   // On the watcher.
   absl::Time noted_time_ = absl::InfinitePast();
+  absl::Time checked_time_ = absl::InfinitePast();
+  absl::Time saved_time_ = absl::InfinitePast();
+  KnownPositions saved_;
+  bool ending_ = false;
+  std::function<void(bool)> log_listener_;
   int noted_partition_ = 0;
   std::thread watcher_;
   Lifecycle lifecycle_;

@@ -116,6 +116,7 @@ class Intake final : public Service {
   // Service.
   void OnCommit(const AppliedCommit& applied) override;
   void OnCaughtUp() override;
+  void OnQuarantine(FileEntry& file) override;
 
  private:
   struct PendingReport;
@@ -191,6 +192,7 @@ class Intake final : public Service {
   std::unordered_map<std::string, FileEntry*> open_alerts_;
   std::set<std::string> recording_;
   std::uint64_t stored_at_last_look_ = 0;
+  bool stood_still_ = false;
   bool installation_opened_ = false;
   bool drain_waits_ = false;
 };

@@ -204,12 +204,19 @@ void Intake::OnBreakGlassTick() {
     LookForStuckLadders();
     LookForStuckReports();
     RecordBreakGlass();
+    // A partition that stood still may be whole again.
+    if (const bool any = machine_->any_stopped(); std::exchange(stood_still_, any) && !any) DrainOutbox();
   });
 }
 
 void Intake::RecordBreakGlass() {
   if (dependencies_.break_glass == nullptr || !machine_->caught_up() || !machine_->connected()) return;
   for (BreakGlassRecord& record : dependencies_.break_glass->Unrecorded()) {
+    if (record.report_id.empty() && record.alert_id.empty()) {
+      // About a file that is set aside: the rounds and the taking stand in this process's own log lines.
+      dependencies_.break_glass->Recorded(record.id);
+      continue;
+    }
     const auto& files = record.report_id.empty() ? files_by_alert_ : files_by_report_;
     const auto found = files.find(record.report_id.empty() ? record.alert_id : record.report_id);
     if (found == files.end() || !recording_.insert(record.id).second) continue;
@@ -240,6 +247,15 @@ void Intake::RecordBreakGlass() {
           log::Warn("what break-glass did cannot be recorded yet", {{"reason", outcome.status()}});
         });
   }
+}
+
+// The manual-call sheet of a file that nothing automatic happens to any more: the school's emergency list is rung until a person takes it.
+void Intake::OnQuarantine(FileEntry& file) {
+  if (dependencies_.break_glass == nullptr) return;
+  const std::string code = file.state.current ? file.state.current->code : CodeOfCase(file.state.file);
+  dependencies_.break_glass->Begin(
+      {.key = absl::StrCat("quarantine/", file.state.file), .report_id = "", .alert_id = "", .school = file.state.school, .code = code},
+      machine_->clock()->NowReal() - kFirstCallPatience);
 }
 
 // Reports that lie here since an earlier life of this process: if the log is away their children wait still.

@@ -134,8 +134,8 @@ int main(int argc, char** argv) {
   intake.Attach(&(*host)->machine());
   const auto handler = vigil::intake::MakeHandler(&intake);
   vigil::intake::BreakGlassHandler break_glass_handler(&break_glass);
+  (*host)->OnLogConnection([&intake](bool connected) { intake.OnLogConnection(connected); });
   if (absl::Status started = (*host)->Start({handler.get(), &break_glass_handler}); !started.ok()) return vigil::CannotStart(started);
-  (*host)->log()->OnConnection([&intake](bool connected) { intake.OnLogConnection(connected); });
   (*host)->loop()->Post([&intake] { intake.WatchOutbox(); });
   break_glass.OnRecord([&intake] { intake.OnBreakGlassTick(); });
   break_glass.Start();
@@ -147,7 +147,6 @@ int main(int argc, char** argv) {
     http.reset();
   });
   (*host)->lifecycle().OnStop("work that waits", [&] {
-    (*host)->log()->OnConnection({});
     worker.Stop();
   });
   return vigil::RunUntilSignal(signals, (*host)->lifecycle());

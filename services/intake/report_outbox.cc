@@ -73,7 +73,7 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
       report->outbox_row = report->report_id;
       if (report->reply) std::exchange(report->reply, nullptr)(response);
       // The log may have come back meanwhile, when this was not yet there to be found.
-      if (!report->submitted && machine_->connected()) DrainLater();
+      if (!report->submitted && machine_->connected() && !machine_->stopped(PartitionOf(report->request.school()))) DrainLater();
     });
   });
 }
@@ -108,6 +108,7 @@ void Intake::DrainOutbox() {
       (void)dependencies_.outbox->Remove(std::span(&id, 1));
       return true;
     }
+    if (machine_->stopped(static_cast<int>(row.partition))) return true;
     if (const auto it = pending_reports_.find(row.id); it != pending_reports_.end() && (it->second->submitted || it->second->outbox_row.empty())) return true;
     if (std::shared_ptr<PendingReport> report = ReadOutboxRow(row)) AcceptReport(std::move(report));
     return true;

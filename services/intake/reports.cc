@@ -33,8 +33,9 @@ v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, co
 void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
     if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
-    // Started while the log is away, nobody is known here; a report is taken all the same, and looked at when the log has been read.
-    const bool blind = !machine_->caught_up() && !machine_->connected();
+    // Started while the log is away, or while this part of it stands still, nobody is known here; a report is taken all the same, and looked at
+    // when the log has been read.
+    const bool blind = (!machine_->caught_up() && !machine_->connected()) || machine_->stopped(PartitionOf(request.school()));
     if (absl::Status ready = Ready(); !blind && !ready.ok()) return reply(ready);
     const domain::SchoolState* school = machine_->FindSchool(request.school());
     if (!blind && (school == nullptr || school->people.empty())) return reply(absl::NotFoundError("no such school"));
@@ -101,7 +102,7 @@ void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
   }
   pending_reports_[report->report_id] = report;
   WatchReport(*report);
-  if (!machine_->connected() || !machine_->caught_up()) return AnswerFromOutbox(std::move(report));
+  if (!machine_->connected() || !machine_->caught_up() || machine_->stopped(PartitionOf(school))) return AnswerFromOutbox(std::move(report));
 
   const bool urgent = request.deteriorating() || request.signals_size() > 0 || !request.claimed_level().empty();
   const auto submit = [this, report, urgent] {
@@ -209,7 +210,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
 }
 
 bool Intake::IsStudent(const std::string& school, const std::string& id) const {
-  if (!machine_->caught_up()) return true;  // not known yet
+  if (!machine_->caught_up() || machine_->stopped(PartitionOf(school))) return true;  // not known yet
   const domain::SchoolState* state = machine_->FindSchool(school);
   if (state == nullptr) return false;
   const auto person = state->people.find(id);

@@ -28,7 +28,10 @@ int PartitionOf(std::string_view school) { return Sha256(school)[0] >> 4; }
 
 Machine::Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options)
     : pack_(std::move(pack)), log_(log), clock_(clock), loop_(loop), service_(service), options_(std::move(options)), source_(log->source()) {
-  for (int i = 0; i < kPartitions; ++i) partitions_[static_cast<std::size_t>(i)].number = i;
+  for (int i = 0; i < kPartitions; ++i) {
+    partitions_[static_cast<std::size_t>(i)].number = i;
+    partitions_[static_cast<std::size_t>(i)].known = options_.known[static_cast<std::size_t>(i)];
+  }
 }
 
 Machine::~Machine() = default;
@@ -38,21 +41,102 @@ LoopHooks Machine::hooks() {
 }
 
 absl::Status Machine::Start() {
+  // Held against what is known before anything is believed or appended.
   for (Partition& partition : partitions_) {
-    const absl::StatusOr<StreamInfo> info = log_->Info(partition.number);
-    if (!info.ok()) return info.status();
-    partition.end_at_start = info->last_sequence;
-    NoteEnd(partition.number, info->last_sequence);
+    const absl::StatusOr<CheckedStream> checked = CheckStream(*log_, partition.number, partition.known, options_.trusted_sources, true);
+    if (!checked.ok()) {
+      if (!absl::IsDataLoss(checked.status())) return checked.status();
+      StopPartition(partition, checked.status());
+      continue;
+    }
+    if (partition.stopped.exchange(false)) --statistics_.stopped_partitions;
+    {
+      const std::lock_guard lock(known_mutex_);
+      if (checked->forget) partition.known = {};
+      partition.known.created_time = checked->created_time;
+    }
+    partition.end_at_start = checked->last_sequence;
+    NoteEnd(partition.number, checked->last_sequence);
   }
   for (Partition& partition : partitions_) {
-    auto subscription = log_->Follow(partition.number, partition.sequence + 1, [this](LogMessage message) {
-      loop_->Post([this, message = std::move(message)]() mutable { OnMessage(std::move(message)); });
-    });
-    if (!subscription.ok()) return subscription.status();
-    partition.subscription = *std::move(subscription);
+    if (partition.stopped) continue;
+    if (absl::Status following = FollowFrom(partition, partition.sequence + 1); !following.ok()) return following;
   }
+  held_ = false;
   loop_->Post([this] { NoticeCaughtUp(); });
   return absl::OkStatus();
+}
+
+absl::Status Machine::FollowFrom(Partition& partition, std::uint64_t sequence) {
+  auto subscription = log_->Follow(partition.number, sequence, [this](LogMessage message) {
+    loop_->Post([this, message = std::move(message)]() mutable { OnMessage(std::move(message)); });
+  });
+  if (!subscription.ok()) return subscription.status();
+  partition.subscription = *std::move(subscription);
+  return absl::OkStatus();
+}
+
+void Machine::StopPartition(Partition& partition, const absl::Status& why) {
+  if (!partition.stopped.exchange(true)) ++statistics_.stopped_partitions;
+  log::Error("a partition stands still: its stream is not the one that was known, and `vigil repair` must make it whole",
+             {{"partition", partition.number}, {"reason", why}});
+}
+
+absl::Status Machine::CheckStreams() {
+  std::vector<Partition*> whole;
+  for (Partition& partition : partitions_) {
+    KnownPosition known;
+    {
+      const std::lock_guard lock(known_mutex_);
+      known = partition.known;
+    }
+    const absl::StatusOr<CheckedStream> checked = CheckStream(*log_, partition.number, known, options_.trusted_sources, partition.read == 0);
+    if (checked.ok()) {
+      const std::lock_guard lock(known_mutex_);
+      if (checked->forget) partition.known = {};
+      partition.known.created_time = checked->created_time;
+      if (partition.stopped && partition.read == 0) {
+        // It was never read in this life, and the others have been caught up with: its past would be taken for the present.
+        needs_restart_ = true;
+      } else if (partition.stopped) {
+        whole.push_back(&partition);
+      }
+      NoteEnd(partition.number, checked->last_sequence);
+    } else if (!absl::IsDataLoss(checked.status())) {
+      return checked.status();
+    } else if (!partition.stopped) {
+      // What the subscription has brought since is another history's.
+      partition.subscription.reset();
+      StopPartition(partition, checked.status());
+    }
+  }
+  for (Partition* partition : whole) {
+    log::Info("a partition is whole again", {{"partition", partition->number}});
+    partition->stopped = false;
+    --statistics_.stopped_partitions;
+    if (absl::Status following = FollowFrom(*partition, partition->sequence + 1); !following.ok()) return following;
+  }
+  loop_->Post([this] { GoOn(); });
+  return absl::OkStatus();
+}
+
+// What came meanwhile is taken now; of a partition that stands still it is dropped.
+void Machine::GoOn() {
+  if (!log_->connected()) return;  // lost again meanwhile
+  held_ = false;
+  for (Partition& partition : partitions_) {
+    std::vector<LogMessage> messages = std::exchange(partition.unchecked, {});
+    if (partition.stopped) continue;
+    for (LogMessage& message : messages) OnMessage(std::move(message));
+    partition.wants_batch = true;
+  }
+}
+
+KnownPositions Machine::known() const {
+  KnownPositions known;
+  const std::lock_guard lock(known_mutex_);
+  for (const Partition& partition : partitions_) known[static_cast<std::size_t>(partition.number)] = partition.known;
+  return known;
 }
 
 void Machine::NoticeCaughtUp() {
@@ -62,6 +146,7 @@ void Machine::NoticeCaughtUp() {
   }
   caught_up_ = true;
   service_->OnCaughtUp();
+  TellOfQuarantine();
   // What a restart left undone was not planned while the past was read; now it is.
   for (auto& [id, file] : files_) PlanFile(file);
 }
@@ -101,6 +186,8 @@ void Machine::NoteEnd(int partition, std::uint64_t last_sequence) { partitions_[
 
 void Machine::OnMessage(LogMessage message) {
   Partition& partition = partitions_[static_cast<std::size_t>(message.partition)];
+  if (partition.stopped) return;
+  if (held_) return partition.unchecked.push_back(std::move(message));
   partition.sequence = message.sequence;
   partition.read = message.sequence;
   const bool own_subject = message.source == source_;
@@ -121,6 +208,14 @@ void Machine::OnMessage(LogMessage message) {
     if (trusted != options_.trusted_sources.end()) {
       batch = DecodeBatch(message.body, message.partition, message.source, trusted->second);
       if (batch.ok() && batch->previous_hash != partition.chain[message.source]) batch = absl::DataLossError("replayed or out of its chain");
+    }
+  }
+  {
+    const std::lock_guard lock(known_mutex_);
+    // Behind what an earlier life knew, that stays what the stream is held against.
+    if (message.sequence >= partition.known.sequence) {
+      partition.known.sequence = message.sequence;
+      partition.known.hash = hash;
     }
   }
   if (!batch.ok()) {
@@ -158,6 +253,21 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
   // latest time recorded before it, so what is folded, and when it was, is the same for all.
   commit.recorded_time = std::max(commit.recorded_time, partition.last_recorded);
   ++statistics_.commits;
+  const CommitPlace place{partition.number, sequence, index};
+  if (options_.crash_marker != nullptr) {
+    if (const int crashes = options_.crash_marker->crashes(place); crashes >= kCrashesOfPoison) {
+      partition.last_recorded = std::max(partition.last_recorded, commit.recorded_time);
+      Quarantine(partition, commit, {sequence, index});
+      if (crashes >= kCrashesOfWorsePoison) return;
+      // The ledger's leaf and the like: it is shown as void, unless that is what ends the process.
+      const domain::Applied passed_over{.guard = absl::FailedPreconditionError("passed over: it ended this process"), .facts = {}, .clocks = {}};
+      FileEntry* const set_aside = commit.file.empty() ? nullptr : &FileFor(commit.file, partition.number);
+      options_.crash_marker->Begin(place);
+      service_->OnCommit({partition.number, {sequence, index}, commit, bytes, passed_over, set_aside, SchoolFor(commit.school)});
+      return options_.crash_marker->End();
+    }
+    options_.crash_marker->Begin(place);
+  }
   partition.last_recorded = std::max(partition.last_recorded, commit.recorded_time);
   const domain::CommitPosition position{sequence, index};
   domain::Applied applied;
@@ -167,6 +277,10 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
     domain::SchoolState& school = schools_[commit.school];
     for (const domain::Event& event : commit.events) {
       domain::ApplyToSchool(school, event);
+      if (const auto* reopened = std::get_if<domain::LogReopened>(&event.body)) {
+        const std::lock_guard lock(known_mutex_);
+        partition.known.incarnation = reopened->incarnation;
+      }
       if (const auto* set = std::get_if<domain::ClockSet>(&event.body); set != nullptr && options_.rehearsal_clock != nullptr && partition.number == 0) {
         const ClockBase base{.real = set->real_time, .domain = set->domain_time, .speed = set->speed};
         if (caught_up_) {
@@ -182,6 +296,12 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
     if (!applied.guard.ok()) ++statistics_.void_commits;
   }
   service_->OnCommit({partition.number, position, commit, bytes, applied, file, SchoolFor(commit.school)});
+  if (options_.crash_marker != nullptr) options_.crash_marker->End();
+  if (file != nullptr && applied.guard.ok()) {
+    for (const domain::Event& event : commit.events) {
+      if (std::holds_alternative<domain::CommitQuarantined>(event.body)) Quarantined(*file);
+    }
+  }
   if (file != nullptr && caught_up_) PlanFile(*file);
   if (waiting == nullptr) return;
   if (applied.guard.ok()) {
@@ -194,13 +314,53 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
   }
 }
 
+// As if it were void here; and its file waits for a person.
+void Machine::Quarantine(Partition& partition, const domain::Commit& commit, domain::CommitPosition position) {
+  ++statistics_.void_commits;
+  log::Error("a commit that ended this process twice is passed over, and its file waits for a person: act by hand",
+             {{"partition", partition.number}, {"sequence", position.sequence}, {"index", position.index}, {"school", log::Id(commit.school)}, {"file", log::Id(commit.file)}});
+  if (commit.file.empty()) return;
+  FileEntry& file = FileFor(commit.file, partition.number);
+  if (file.state.school.empty()) file.state.school = commit.school;
+  if (file.state.file.empty()) file.state.file = commit.file;
+  untold_.emplace_back(partition.number,
+                       domain::CommitQuarantined{.sequence = position.sequence, .index = position.index, .commit_id = commit.id, .service = source_});
+  untold_files_.emplace_back(commit.school, commit.file);
+  Quarantined(file);
+  if (caught_up_) TellOfQuarantine();
+}
+
+void Machine::Quarantined(FileEntry& file) {
+  if (!std::exchange(file.quarantined, true)) ++statistics_.quarantined_files;
+  service_->OnQuarantine(file);
+}
+
+// A follower writes nothing: its alarm is in its own log lines and metrics.
+void Machine::TellOfQuarantine() {
+  const auto untold = std::exchange(untold_, {});
+  const auto files = std::exchange(untold_files_, {});
+  if (!options_.signing_key) return;
+  for (std::size_t i = 0; i < untold.size(); ++i) {
+    Draft draft{.cause = absl::StrCat("quarantine/", untold[i].second.commit_id),
+                .school = files[i].first,
+                .file = files[i].second,
+                .actor = {.person = source_, .role = ""},
+                .events = {domain::Event{untold[i].second}}};
+    SubmitHere(
+        untold[i].first, 1000, [draft = std::move(draft)]() -> absl::StatusOr<Draft> { return draft; },
+        [](const absl::StatusOr<Outcome>& outcome) {
+          if (!outcome.ok()) log::Warn("a quarantine is not in the log", {{"reason", outcome.status()}});
+        });
+  }
+}
+
 void Machine::Replan(FileEntry& file) {
   PlanFile(file);
   partitions_[static_cast<std::size_t>(file.partition)].wants_batch = true;
 }
 
 void Machine::PlanFile(FileEntry& file) {
-  if (!options_.signing_key || !caught_up_ || !file.state.current) return;
+  if (!options_.signing_key || !caught_up_ || !file.state.current || file.quarantined) return;
   const Service::Plan plan = service_->PlanFor(file, SchoolFor(file.state.school), clock_->Now());
   if (plan.due) {
     if (!file.ready && !file.in_flight) {
@@ -252,6 +412,7 @@ void Machine::Submit(int partition, int priority, Decide decide, Done done) {
 
 void Machine::SubmitHere(int partition, int priority, Decide decide, Done done) {
   if (!refusal_.ok()) return done(refusal_);
+  if (stopped(partition)) return done(absl::UnavailableError("this part of the log stands still until it has been repaired"));
   // Counted until it has been answered or dropped.
   ++waiting_;
   std::shared_ptr<void> counted(nullptr, [this](void*) { --waiting_; });
@@ -281,6 +442,15 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
                         Pending* pending) {
   FileEntry* file = draft.file.empty() ? nullptr : &FileFor(draft.file, partition.number);
   if (file != nullptr && file->in_flight) return false;
+  const bool quarantines = !draft.events.empty() && std::holds_alternative<domain::CommitQuarantined>(draft.events.front().body);
+  // What happened past the log, and a report, are facts whatever became of the file; the rest waits for a person.
+  const bool is_fact = !draft.events.empty() && (std::holds_alternative<domain::ReportReceived>(draft.events.front().body) ||
+                                                 std::holds_alternative<domain::BreakGlassRung>(draft.events.front().body) ||
+                                                 std::holds_alternative<domain::BreakGlassTaken>(draft.events.front().body));
+  if (file != nullptr && file->quarantined && !quarantines && !is_fact) {
+    if (pending != nullptr) pending->done(absl::FailedPreconditionError("this file is set aside after a fault of the system: act by hand"));
+    return true;
+  }
   if (file == nullptr && std::find(batch.schools.begin(), batch.schools.end(), draft.school) != batch.schools.end()) return false;
   domain::Commit commit;
   commit.id = DeriveId('m', {source_, draft.school, draft.cause});
@@ -333,7 +503,7 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
 
 void Machine::FormBatch(Partition& partition) {
   partition.wants_batch = false;
-  if (partition.in_flight || !options_.signing_key || !caught_up_) return;
+  if (partition.stopped || held_ || partition.in_flight || !options_.signing_key || !caught_up_) return;
   InFlight batch;
   std::vector<std::string> commits;
   std::size_t bytes = 0;
@@ -421,7 +591,7 @@ void Machine::OnOutcome(int number, const std::string& hash, AppendOutcome outco
 
 void Machine::Resend(Partition& partition) {
   if (!partition.in_flight || !partition.outcome_unknown) return;
-  if (!log_->connected()) {
+  if (!log_->connected() || held_ || partition.stopped) {
     resend_at_ = std::min(resend_at_, clock_->NowReal() + kResendAfter);
     return;
   }

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <queue>
 #include <string>
@@ -26,6 +27,8 @@
 #include "domain/file.h"
 #include "domain/pack/pack.h"
 #include "machine/batch_codec.h"
+#include "machine/crash_marker.h"
+#include "machine/incarnation.h"
 #include "machine/loop.h"
 #include "platform/clock/clock.h"
 #include "platform/crypto/sign.h"
@@ -43,6 +46,8 @@ struct FileEntry {
   absl::Time wake = absl::InfiniteFuture();
   bool ready = false;
   bool in_flight = false;
+  // A commit of it ended a process twice: nothing automatic happens to it any more, and commands are refused.
+  bool quarantined = false;
 };
 
 // One commit in the making.
@@ -88,6 +93,8 @@ class Service {
   // What should happen for a file; pure but for the service's own side tables. Asked after each commit on the file, at `wake`, and when a
   // batch is formed. A service that only follows keeps this.
   virtual Plan PlanFor(const FileEntry&, const domain::SchoolState&, absl::Time /*now*/) { return {}; }
+  // A commit of this file was passed over, as it ended a process twice: people must act by hand. On the loop's thread; perhaps more than once.
+  virtual void OnQuarantine(FileEntry& /*file*/) {}
   // Once, when every partition has been read to the end that it had at the start.
   virtual void OnCaughtUp() {}
 };
@@ -97,6 +104,10 @@ struct MachineOptions {
   // The key of this service's batches; null: it writes nothing.
   std::optional<SigningKey> signing_key;
   std::vector<std::pair<std::string, VerifyKey>> trusted_sources;
+  // What an earlier life of this service had read, if that is known.
+  KnownPositions known;
+  // Outlives the machine. Null: a commit that ends the process is folded again and again (tests).
+  CrashMarker* crash_marker = nullptr;
   // Set in a rehearsal: follows clock_set events.
   RehearsalClock* rehearsal_clock = nullptr;
 };
@@ -108,6 +119,8 @@ struct MachineStatistics {
   std::atomic<std::uint64_t> void_commits{0};
   std::atomic<std::uint64_t> refused_messages{0};  // forged, replayed, malformed
   std::atomic<std::uint64_t> conflicts{0};
+  std::atomic<std::uint64_t> quarantined_files{0};
+  std::atomic<int> stopped_partitions{0};  // their stream is not the one that was known
 };
 
 class Machine {
@@ -128,8 +141,22 @@ class Machine {
   Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options);
   ~Machine();
 
-  // Follows every partition from the start (or after a restored snapshot). Unavailable: the broker does not answer.
+  // Follows every partition from the start (or after a restored snapshot). Unavailable: the broker does not answer. A partition whose stream
+  // is not the one that was known is not followed: it stands still, and `stopped` says so, until CheckStreams finds it whole.
   absl::Status Start();
+  // The connection was lost: nothing more is appended and nothing that comes is believed until CheckStreams has been here. Thread-safe.
+  void Hold() { held_ = true; }
+  bool held() const { return held_; }
+  // Holds each partition's stream against what was read from it; then the machine goes on, but for partitions that are not what they were.
+  // OK also then. Unavailable: the broker does not answer; nothing has changed. Blocks; not on the loop. One caller at a time.
+  absl::Status CheckStreams();
+  // Thread-safe.
+  bool stopped(int partition) const { return partitions_[static_cast<std::size_t>(partition)].stopped; }
+  bool any_stopped() const { return statistics_.stopped_partitions > 0; }
+  // A partition that stood still from the start is whole: this process must begin anew to read it.
+  bool needs_restart() const { return needs_restart_; }
+  // The last of each partition that was read. Thread-safe.
+  KnownPositions known() const;
   LoopHooks hooks();
 
   // Thread-safe: decides and appends; `done` runs on the loop's thread, once.
@@ -150,7 +177,7 @@ class Machine {
 
   // Thread-safe.
   bool caught_up() const { return caught_up_; }
-  bool connected() const { return log_->connected(); }
+  bool connected() const { return log_->connected() && !held_; }
   // How many messages of a partition are known to be unread; NoteEnd says what is known.
   std::uint64_t Lag(int partition) const;
   void NoteEnd(int partition, std::uint64_t last_sequence);
@@ -196,6 +223,11 @@ class Machine {
     // A batch is formed after the tasks at hand, so that what is ready together goes together.
     bool wants_batch = false;
     std::atomic<std::uint64_t> read{0};
+    // Its stream is not the one that was known: nothing is read from it and nothing appended.
+    std::atomic<bool> stopped{false};
+    // What came while the stream was not yet held against what is known.
+    std::vector<LogMessage> unchecked;
+    KnownPosition known;  // under known_mutex_
   };
   struct Wake {
     absl::Time at;
@@ -215,6 +247,12 @@ class Machine {
   bool AddCommit(Partition& partition, InFlight& batch, std::vector<std::string>& commits, std::size_t& bytes, Draft draft, Pending* pending);
   absl::Time OnWake();
   void NoticeCaughtUp();
+  absl::Status FollowFrom(Partition& partition, std::uint64_t sequence);
+  void StopPartition(Partition& partition, const absl::Status& why);
+  void GoOn();
+  void Quarantine(Partition& partition, const domain::Commit& commit, domain::CommitPosition position);
+  void Quarantined(FileEntry& file);
+  void TellOfQuarantine();
 
   std::shared_ptr<const domain::Pack> pack_;
   Log* const log_;
@@ -230,7 +268,13 @@ class Machine {
   std::unordered_map<std::string, domain::SchoolState> schools_;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
   std::atomic<bool> caught_up_{false};
+  std::atomic<bool> held_{false};
+  std::atomic<bool> needs_restart_{false};
+  mutable std::mutex known_mutex_;
   absl::Time resend_at_ = absl::InfiniteFuture();
+  // Passed over in this life, and not yet told of in the log.
+  std::vector<std::pair<int, domain::CommitQuarantined>> untold_;
+  std::vector<std::pair<std::string, std::string>> untold_files_;  // school and file of each
   MachineStatistics statistics_;
 };
 

@@ -14,6 +14,7 @@
 #include "vigil/environment.h"
 #include "vigil/play/play.h"
 #include "vigil/sample/sample_command.h"
+#include "vigil/repair/repair_command.h"
 #include "vigil/verify/verify_command.h"
 
 namespace vigil {
@@ -148,6 +149,12 @@ int Main(int argc, char** argv) {
   VerifyOptions verify_options;
   verify->add_option("--partition", verify_options.partitions, say("只核对这些分区", "only these partitions"))->check(CLI::Range(0, 15));
 
+  CLI::App* repair = app.add_subcommand(
+      "repair", say("日志丢失或被重建后：按账本补写（在本机以安装用户运行）", "After the log lost messages or was made anew: append again what the ledger holds (on its machine)"));
+  RepairOptions repair_options;
+  repair->add_option("--partition", repair_options.partitions, say("只修复这些分区", "only these partitions"))->check(CLI::Range(0, 15));
+  repair->add_flag("--dry-run", repair_options.only_look, say("只看不写", "only say what would be done"));
+
   CLI::App* sample = app.add_subcommand("sample", say("载入示例学校", "Load sample schools"));
   SampleOptions sample_options;
   sample->add_option("--schools", sample_options.schools, say("学校数", "how many schools"))->required()->check(CLI::Range(1, 9999));
@@ -189,6 +196,7 @@ int Main(int argc, char** argv) {
   if (tail->parsed()) return RunTail(school, after, options);
   if (attach->parsed()) return RunAttach(attach_school, attach_file, options);
   if (verify->parsed()) return RunVerify(verify_options, options, environment);
+  if (repair->parsed()) return RunRepair(repair_options, options, environment);
   if (sample->parsed()) return RunSample(sample_options, options, environment);
   return RunPlay(play_options, options, environment);
 }

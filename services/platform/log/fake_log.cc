@@ -316,6 +316,16 @@ class FakeLog final : public Log {
     return info;
   }
 
+  absl::StatusOr<LogMessage> Read(int partition, std::uint64_t sequence) override {
+    if (!IsPartition(partition)) return absl::InvalidArgumentError(absl::StrCat("no partition ", partition));
+    std::lock_guard lock(state_.mutex);
+    if (!state_.Up(*handle_)) return absl::UnavailableError("not connected");
+    const Stream& stream = state_.streams[static_cast<std::size_t>(partition)];
+    if (sequence == 0 || sequence > stream.messages.size()) return absl::NotFoundError("no message there");
+    const Stored& stored = stream.messages[sequence - 1];
+    return LogMessage{partition, sequence, stored.source, stored.body, stored.stored_time};
+  }
+
   bool connected() const override {
     std::lock_guard lock(state_.mutex);
     return state_.Up(*handle_);

@@ -56,7 +56,7 @@ class Subscription {
 };
 
 // Thread-safe. A Log outlives its subscriptions. Everything that a Log calls back (done, handler, listener) runs one at a time, must not
-// block and must not destroy the Log; it may call any method but Info.
+// block and must not destroy the Log; it may call any method but Info and Read.
 class Log {
  public:
   virtual ~Log() = default;
@@ -75,6 +75,9 @@ class Log {
 
   // Asks the broker; blocks at most the request timeout, so not from a callback. kUnavailable: it did not answer. kNotFound: no such stream.
   virtual absl::StatusOr<StreamInfo> Info(int partition) = 0;
+
+  // One message as it is stored now. Blocks as Info does. kNotFound: there is none at `sequence`.
+  virtual absl::StatusOr<LogMessage> Read(int partition, std::uint64_t sequence) = 0;
 
   // Whether the broker is reachable as far as is known now.
   virtual bool connected() const = 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "platform/crypto/encoding.h"
 
 namespace vigil {
 namespace {
@@ -17,6 +18,7 @@ constexpr int kMemoryResourcesExceeded = 10028;
 constexpr int kStorageResourcesExceeded = 10047;
 constexpr int kMessageTooLarge = 10054;
 constexpr int kStreamNotFound = 10059;
+constexpr int kNoMessageFound = 10037;
 
 absl::Status StatusOf(const nlohmann::json& error) {
   const std::string text = error.value("description", "refused");
@@ -32,6 +34,7 @@ absl::Status StatusOf(const nlohmann::json& error) {
     case kMessageTooLarge:
       return absl::InvalidArgumentError(text);
     case kStreamNotFound:
+    case kNoMessageFound:
       return absl::NotFoundError(text);
     default:
       break;
@@ -97,6 +100,22 @@ class NatsLog final : public Log {
       return absl::UnavailableError(absl::StrCat("the broker's creation time: ", error));
     }
     return info;
+  }
+
+  absl::StatusOr<LogMessage> Read(int partition, std::uint64_t sequence) override {
+    if (!IsPartition(partition)) return absl::InvalidArgumentError(absl::StrCat("no partition ", partition));
+    const absl::StatusOr<nlohmann::json> answer =
+        Parse(client_->Call(absl::StrCat("$JS.API.STREAM.MSG.GET.", StreamName(partition)), nlohmann::json{{"seq", sequence}}.dump()));
+    if (!answer.ok()) return answer.status();
+    const nlohmann::json stored = answer->value("message", nlohmann::json::object());
+    LogMessage message{.partition = partition, .sequence = sequence, .source = {}, .body = {}, .stored_time = {}};
+    const std::string subject = stored.value("subject", "");
+    message.source = subject.substr(subject.rfind('.') + 1);
+    std::optional<std::string> body = Base64Decode(stored.value("data", ""));
+    if (!body) return absl::UnavailableError("the broker's message is not Base64");
+    message.body = *std::move(body);
+    (void)absl::ParseTime(absl::RFC3339_full, stored.value("time", ""), &message.stored_time, nullptr);
+    return message;
   }
 
   bool connected() const override { return client_->connected(); }

@@ -19,6 +19,7 @@
 #include "platform/log/nats_log.h"
 #include "vigil/verify/ledger_reader.h"
 #include "vigil/verify/stream_reader.h"
+#include "vigil/verify/trust.h"
 
 namespace vigil {
 namespace {
@@ -29,42 +30,6 @@ using nlohmann::ordered_json;
 // How long the ledger may take to sign what the log held when we asked.
 constexpr absl::Duration kLedgerPatience = absl::Seconds(30);
 constexpr absl::Duration kConnectPatience = absl::Seconds(5);
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf())) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  return std::string(absl::StripAsciiWhitespace(text.str()));
-}
-
-// What must be known from elsewhere than from the ledger itself.
-struct Trust {
-  std::string installation;
-  TrustedSources sources;
-  std::optional<NoteVerifier> checkpoint_key;
-};
-
-absl::StatusOr<Trust> ReadTrust(const std::string& home) {
-  Trust trust;
-  absl::StatusOr<std::string> installation = ReadText(home + "/installation.json");
-  if (!installation.ok()) return installation.status();
-  const json parsed = json::parse(*installation, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object() || !parsed.contains("id")) return absl::DataLossError("installation.json names no installation");
-  trust.installation = parsed["id"].get<std::string>();
-  absl::StatusOr<std::string> sources = ReadText(home + "/trust/sources");
-  if (!sources.ok()) return sources.status();
-  absl::StatusOr<TrustedSources> parsed_sources = ParseTrustedSources(*sources);
-  if (!parsed_sources.ok()) return parsed_sources.status();
-  trust.sources = *std::move(parsed_sources);
-  absl::StatusOr<std::string> checkpoint = ReadText(home + "/trust/checkpoint.pub");
-  if (!checkpoint.ok()) return checkpoint.status();
-  absl::StatusOr<VerifyKey> key = VerifyKey::FromBytes(HexDecode(*checkpoint).value_or(""));
-  if (!key.ok()) return key.status();
-  absl::StatusOr<NoteVerifier> verifier = NoteVerifier::Create(LedgerKeyName(trust.installation), *key);
-  if (!verifier.ok()) return verifier.status();
-  trust.checkpoint_key = *std::move(verifier);
-  return trust;
-}
 
 absl::StatusOr<std::unique_ptr<Log>> OpenLog(const Environment& environment) {
   NatsOptions nats;

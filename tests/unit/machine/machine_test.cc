@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
+#include "platform/durable_file/durable_file.h"
 #include "scenario/support/world.h"
 
 namespace vigil {
@@ -114,6 +119,98 @@ TEST_F(MachineTest, BrokerThatGoesAndComesBackLosesNothing) {
   EXPECT_TRUE((*before)->ok());
   EXPECT_TRUE((*during)->ok());
   EXPECT_THAT(seen_, ElementsAre("one", "two"));
+}
+
+TEST_F(MachineTest, AStreamThatLostItsEndStopsItsPartitionBeforeAnyAppendAndOthersGoOn) {
+  ASSERT_TRUE(intake_.Do("school", "file", Record("one")).ok());
+  ASSERT_TRUE(intake_.Do("school", "file", Record("two")).ok());
+  world_.broker().Stop();
+  intake_.machine().Hold();
+  reader_.machine().Hold();
+  const std::uint64_t kept = world_.broker().LastSequence(kPartition) - 1;
+  world_.broker().Rollback(kPartition, kept);
+  world_.broker().Start();
+  const auto outcome = intake_.Submit("school", "file", Events(Record("three")));
+  world_.Advance(absl::Seconds(5));
+  EXPECT_EQ(world_.broker().LastSequence(kPartition), kept) << "nothing is appended before the stream has been looked at";
+  ASSERT_TRUE(intake_.machine().CheckStreams().ok());
+  world_.Advance(absl::Seconds(5));
+  EXPECT_TRUE(intake_.machine().stopped(kPartition));
+  EXPECT_EQ(world_.broker().LastSequence(kPartition), kept);
+  const auto refused = intake_.Submit("school", "file", Events(Record("four")));
+  world_.Settle();
+  ASSERT_TRUE(refused->has_value());
+  EXPECT_TRUE(absl::IsUnavailable(**refused)) << **refused;
+  std::string other = "another";
+  while (PartitionOf(other) == kPartition) other += "x";
+  world_.OpenSchool(intake_, other);
+  EXPECT_FALSE(intake_.machine().stopped(PartitionOf(other)));
+  EXPECT_GT(world_.broker().LastSequence(PartitionOf(other)), 0U);
+  EXPECT_FALSE(outcome->has_value());
+}
+
+TEST_F(MachineTest, AfterALossOfConnectionAWholeStreamGoesOnAndWhatCameMeanwhileIsRead) {
+  ASSERT_TRUE(intake_.Do("school", "file", Record("one")).ok());
+  reader_.machine().Hold();
+  intake_.machine().Hold();
+  const auto outcome = intake_.Submit("school", "file", Events(Record("two")));
+  world_.Settle();
+  EXPECT_FALSE(outcome->has_value());
+  ASSERT_TRUE(intake_.machine().CheckStreams().ok());
+  world_.Settle();
+  ASSERT_TRUE(outcome->has_value());
+  EXPECT_TRUE((*outcome)->ok());
+  EXPECT_THAT(seen_, ElementsAre("one")) << "the reader holds back what it has not checked";
+  ASSERT_TRUE(reader_.machine().CheckStreams().ok());
+  world_.Settle();
+  EXPECT_THAT(seen_, ElementsAre("one", "two"));
+}
+
+TEST_F(MachineTest, ACommitThatEndedTheProcessTwiceIsPassedOverAndOnlyItsFileIsSetAside) {
+  ASSERT_TRUE(intake_.Do("school", "file", Record("poison")).ok());
+  const std::uint64_t sequence = world_.broker().LastSequence(kPartition);
+  ASSERT_TRUE(intake_.Do("school", "file", Record("after")).ok());
+  world_.Report(intake_, {.indicators = {}}, "other");
+  ASSERT_TRUE(intake_.Do("school", "other", Record("elsewhere")).ok());
+
+  std::string name = (std::filesystem::temp_directory_path() / "vigil-poison-XXXXXX").string();
+  const std::string directory = mkdtemp(name.data());
+  ASSERT_TRUE(WriteDurably(directory + "/folding.crashes", absl::StrCat("{\"", kPartition, "/", sequence, "/0\": 2}")).ok());
+  const auto marker = CrashMarker::Open(directory + "/folding");
+  ASSERT_TRUE(marker.ok()) << marker.status();
+  std::vector<std::string> seen;
+  Recorder recorder(&seen);
+  ManualLoop loop;
+  const std::unique_ptr<Log> log = world_.broker().Connect("intake");
+  {
+    Machine machine(world_.shared_pack(), log.get(), &world_.clock(), &loop, &recorder,
+                    {.installation = "test", .signing_key = World::KeyOf("intake"), .trusted_sources = World::TrustedSources(), .crash_marker = marker->get()});
+    loop.SetHooks(machine.hooks());
+    ASSERT_TRUE(machine.Start().ok());
+    const auto settle = [&] {
+      for (int i = 0; i < 50; ++i) {
+        world_.broker().Deliver();
+        loop.RunAll();
+      }
+    };
+    settle();
+    EXPECT_TRUE(machine.FindFile("file")->quarantined);
+    EXPECT_FALSE(machine.FindFile("other")->quarantined);
+    EXPECT_THAT(seen, ::testing::IsSupersetOf({"(poison)", "after", "elsewhere"}));
+    EXPECT_EQ(machine.statistics().quarantined_files, 1U);
+    // It is told of in the log, once, and others set the file aside as they read of it.
+    world_.Settle();
+    EXPECT_TRUE(reader_.machine().FindFile("file")->quarantined);
+    EXPECT_EQ(machine.FindFile("file")->state.quarantined_commits.size(), 1U);
+    std::optional<absl::Status> refused;
+    machine.Submit(
+        kPartition, 50, [&]() -> absl::StatusOr<Draft> { return Draft{.cause = "by hand", .school = "school", .file = "file", .events = Events(Record("no"))}; },
+        [&](absl::StatusOr<Machine::Outcome> outcome) { refused = outcome.status(); });
+    settle();
+    ASSERT_TRUE(refused.has_value());
+    EXPECT_TRUE(absl::IsFailedPrecondition(*refused)) << *refused;
+  }
+  std::filesystem::remove_all(directory);
 }
 
 TEST_F(MachineTest, AtTheEndEveryCallerIsAnsweredWithoutTheBroker) {
