@@ -174,6 +174,13 @@ void AddConsequence(const domain::FileState& file, const domain::FactDetail& fac
     case domain::Fact::kGapClosed:
       if (custody == nullptr || custody->gaps.empty()) return;
       return add("custody_gap_closed", {{"from_time", TimeText(custody->gaps.back().from_time)}, {"to_time", TimeText(custody->gaps.back().to_time)}});
+    case domain::Fact::kCoverMissing:
+      if (event_opened_gap) return;
+      return add("cover_missing", {{"missing", custody == nullptr ? "" : absl::StrJoin(custody->missing, ",", [](std::string* out, const std::string& role) {
+                                      out->append(role.empty() ? "any_adult" : role);
+                                    })}});
+    case domain::Fact::kCoverComplete:
+      return add("cover_complete");
     default:
       return;
   }
@@ -185,6 +192,7 @@ std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%d%ET%H:%
 
 FoldNotes NotesOf(const AppliedCommit& applied) {
   FoldNotes notes;
+  notes.time = applied.commit.recorded_time;
   notes.is_void = !applied.applied.guard.ok();
   if (applied.file == nullptr) return notes;
   const domain::FileState& file = applied.file->state;
@@ -213,7 +221,7 @@ absl::StatusOr<v1::Timeline> RowsOf(int partition, domain::CommitPosition positi
     row->mutable_position()->set_partition(static_cast<std::uint32_t>(partition));
     row->mutable_position()->set_sequence(position.sequence);
     row->mutable_position()->set_index(position.index);
-    *row->mutable_time() = commit.recorded_time();
+    contract::TimeToProto(notes.time, row->mutable_time());
     row->set_type(type);
     row->mutable_actor()->set_person(commit.actor().person());
     row->mutable_actor()->set_role(commit.actor().role());

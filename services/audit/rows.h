@@ -16,6 +16,8 @@ using Detail = std::map<std::string, std::string>;
 
 // What only the fold knows about a commit, taken when it is applied.
 struct FoldNotes {
+  // When it was recorded, as the fold takes it: in a partition time does not go back.
+  absl::Time time;
   bool is_void = false;
   std::string case_id;
   // People who are off the matter, this commit included.

@@ -54,6 +54,10 @@ const std::unordered_map<std::string_view, Words>& Templates() {
       {"custody_gap_opened", {"值守空档：自 {from_time|time} 起无人确认[（{reason|word}）]", "a gap: nobody has confirmed since {from_time|time}[ ({reason|word})]"}},
       {"custody_gap_closed", {"值守空档结束：{to_time|time}", "the gap has ended: {to_time|time}"}},
       {"custody_accepted", {"孩子由 {holders} 看护", "the child is with {holders}"}},
+      {"cover_missing", {"值守人员不齐[：缺 {missing|role}]", "the shift is short of people[: {missing|role}]"}},
+      {"cover_complete", {"值守人员已补齐", "the shift is complete again"}},
+      {"attachment_stored", {"{actor} 上传附件", "{actor} stores an attachment"}},
+      {"return_approved", {"{actor} 批准复学", "{actor} takes the student back at school"}},
       {"supervision_started", {"特别监护开始", "special supervision begins"}},
       {"supervision_ended", {"特别监护结束", "special supervision ends"}},
       {"guardian_contacted", {"联系监护人 {guardian}：{outcome|word}[，约 {arrival_time|time} 到校]", "guardian {guardian} called: {outcome|word}[, arriving {arrival_time|time}]"}},
@@ -118,6 +122,7 @@ const std::unordered_map<std::string_view, Words>& Vocabulary() {
       {"unconfirmed", {"尚无人确认", "unconfirmed"}},
       {"check_in_missed", {"未按时确认", "a check-in was missed"}},
       {"departure", {"离校", "departure"}},
+      {"cover_missing", {"值守人员不齐", "short of people"}},
       {"not_in_sight", {"不在视线内", "not in sight"}},
       {"reached", {"已联系上", "reached"}},
       {"wrong_number", {"号码有误", "wrong number"}},
@@ -172,6 +177,7 @@ struct Writer {
   std::string As(std::string_view form, const std::string& value) const {
     if (form == "clock") return NameIn(pack.clocks, value, language);
     if (form == "ladder") return NameIn(pack.ladders, value, language);
+    if (form == "role") return NameIn(pack.roles, value, language);
     if (form == "record") return NameIn(pack.records, value, language);
     if (form == "schedule") return NameIn(pack.schedules, value, language);
     if (form == "level") return pack.Rank(value) < 0 ? value : NameOf(&pack.Level(pack.Rank(value)), value, language);

@@ -119,7 +119,7 @@ Classification Classify(const Pack& pack, const ReportFacts& report, const FileS
     for (const std::string& clock : rule.starts) {
       if (!Contains(result.starts, clock)) result.starts.push_back(clock);
     }
-    if (!rule.advice.empty()) result.advice.push_back(rule.advice);
+    if (!rule.advice.empty() && !Contains(result.advice, rule.advice)) result.advice.push_back(rule.advice);
     if (!rule.propose.empty()) best = std::max(best, pack.Rank(rule.propose));
   }
   // A claim is a floor, whatever the rows say: any adult can always raise (NFR-12).

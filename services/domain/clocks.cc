@@ -29,6 +29,11 @@ absl::Time StartTime(const ClockRow& row, const CaseState& c, int trigger, std::
         if (report.report_id == report_id) return report.discovered_time;
       }
       return now;
+    case ClockRow::From::kObserved:
+      for (const ReportState& report : c.reports) {
+        if (report.report_id == report_id) return IsSet(report.observed_time) ? report.observed_time : report.discovered_time;
+      }
+      return now;
     case ClockRow::From::kArrival:
       return IsSet(c.guardian_arrival_time) ? c.guardian_arrival_time : now;
     case ClockRow::From::kShiftEnd:

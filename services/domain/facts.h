@@ -39,10 +39,13 @@ enum class Fact : std::uint8_t {
   kShiftsPlanned,
   kGapOpened,
   kGapClosed,
+  kCoverMissing,          // somebody holds the child, but not all whom the level asks for
+  kCoverComplete,         // all of them do again, or it is not asked for any more
+  kReturned,              // the school took the student back after a crisis leave
   kCaseClosed,
 };
 
-inline constexpr std::array<std::pair<Fact, std::string_view>, 29> kFactNames{{
+inline constexpr std::array<std::pair<Fact, std::string_view>, 32> kFactNames{{
     {Fact::kReportReceived, "report.received"},
     {Fact::kReportUnclassified, "report.unclassified"},
     {Fact::kReportRead, "report.read"},
@@ -71,6 +74,9 @@ inline constexpr std::array<std::pair<Fact, std::string_view>, 29> kFactNames{{
     {Fact::kShiftsPlanned, "shifts.planned"},
     {Fact::kGapOpened, "gap.opened"},
     {Fact::kGapClosed, "gap.closed"},
+    {Fact::kCoverMissing, "cover.missing"},
+    {Fact::kCoverComplete, "cover.complete"},
+    {Fact::kReturned, "student.returned"},
     {Fact::kCaseClosed, "case.closed"},
 }};
 

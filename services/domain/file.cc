@@ -25,6 +25,16 @@ const ClockState* FindClock(const FileState& file, std::string_view clock_id) {
   return nullptr;
 }
 
+std::string SpokenCode(std::string_view id) {
+  std::string code;
+  for (const char ch : id.substr(id.size() > 5 ? id.size() - 5 : 0)) {
+    code.push_back(ch >= 'a' && ch <= 'z' ? static_cast<char>(ch - 'a' + 'A') : ch);
+  }
+  return code;
+}
+
+bool IsAway(const CaseState& c) { return c.phase == CasePhase::kHandedOver || c.phase == CasePhase::kOnLeave; }
+
 bool HasOpenCase(const FileState& file) { return file.current && file.current->phase != CasePhase::kClosed; }
 
 const LevelRow& EffectiveLevel(const Pack& pack, const FileState& file) { return pack.Level(EffectiveRank(pack, &file)); }
@@ -35,6 +45,7 @@ Applied Apply(FileState& file, const Commit& commit, const FoldContext& context)
   if (!applied.guard.ok()) return applied;
   const Fold fold{file, commit, context, applied};
   for (const Event& event : commit.events) std::visit(fold, event.body);
+  fold.WatchCover();
   ++file.version;
   return applied;
 }

@@ -58,6 +58,22 @@ const AlertState* FindAlert(const FileState& file, std::string_view alert_id);
 const ClockState* FindClock(const FileState& file, std::string_view clock_id);
 bool HasOpenCase(const FileState& file);
 
+// What people read to each other on the phone: the end of a case's id, or of a report's while it has no case.
+std::string SpokenCode(std::string_view id);
+
+// With a guardian, an authority or at home: not the school's to supervise.
+bool IsAway(const CaseState& c);
+
+// Reason of a gap in which somebody holds the child, but not all whom the level asks for.
+inline constexpr std::string_view kCoverMissing = "cover_missing";
+
+// Whom those who hold the child lack at `t`, by role of the level's custody row ("" is any adult); none while nobody has to hold it, while
+// nobody does (that is a gap of its own) and on the way to hospital (GUA-22, GUA-23).
+std::vector<std::string> MissingCover(const Pack& pack, const SchoolState& school, const FileState& file, absl::Time t);
+
+// When time alone makes the cover incomplete, because more is asked for at night: the beginning of that night. InfiniteFuture: it does not.
+absl::Time CoverFailsAt(const Pack& pack, const SchoolState& school, const FileState& file, absl::Time now);
+
 // Whether these adults may together make up a shift at the file's level (GUA-22), at `t`; else what is missing.
 absl::Status CheckShift(const Pack& pack, const SchoolState& school, const FileState& file, const std::vector<std::string>& staff,
                         absl::Time t);

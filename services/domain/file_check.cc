@@ -184,7 +184,12 @@ struct Guard {
     if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
     return Contains(custody().holders, e.person) ? absl::OkStatus() : Refuse("only who holds the child checks in");
   }
-  absl::Status operator()(const CustodyGapOpened&) const { return Supervised(); }
+  absl::Status operator()(const CustodyGapOpened& e) const {
+    if (e.reason != kCoverMissing) return Supervised();
+    if (MissingCover(context.pack, context.school, file, commit.recorded_time).empty()) return Refuse("all whom the level asks for are there");
+    const bool open = !custody().uncovered.empty() && !IsSet(custody().uncovered.back().to_time);
+    return open ? Refuse("it is known already") : absl::OkStatus();
+  }
   absl::Status HeldBack() const {
     for (const HoldState& hold : current().holds) {
       if (hold.kind == "guardians") return Refuse("contact with guardians is held until a named person decides");
@@ -216,6 +221,12 @@ struct Guard {
   absl::Status operator()(const DepartureRecorded&) const { return absl::OkStatus(); }
   absl::Status operator()(const CustodyReturned&) const { return absl::OkStatus(); }
   absl::Status operator()(const RecordFiled&) const { return absl::OkStatus(); }
+  absl::Status operator()(const ReturnApproved&) const {
+    if (!IsAway(current())) return Refuse("the student is not away");
+    // The school's assessment, face to face, is what ends that; whoever is simply there again is 孩子在校.
+    if (EffectiveLevel(context.pack, file).supervised) return Refuse("at this level the child is under special supervision: the group assesses first");
+    return absl::OkStatus();
+  }
   absl::Status operator()(const RecordAcknowledged& e) const {
     for (const RecordState& record : current().records) {
       if (record.kind == e.kind && !IsSet(record.acknowledged_time)) return absl::OkStatus();

@@ -43,6 +43,7 @@ struct Fold {
   void AddRecord(const std::string& id, const std::string& kind, bool late) const;
   void operator()(const RecordFiled& e) const;
   void operator()(const RecordAcknowledged& e) const;
+  void operator()(const ReturnApproved& e) const;
   void PlaceHold(const std::string& kind, bool decided) const;
   void operator()(const HoldPlaced& e) const;
   void operator()(const HoldLifted& e) const;
@@ -63,6 +64,8 @@ struct Fold {
   void StartAll(const std::vector<std::string>& kinds, int trigger) const;
   // A higher level may shorten clocks that run by level (the check-in at the highest); it never lengthens one.
   void Retime(const LevelRow& level) const;
+  // What time alone has made true is looked at by the rules like a report.
+  void AddIndicator(const std::string& indicator, const std::string& report_id) const;
   ClockState* MutableClock(const std::string& id) const;
   void operator()(const ClockWarned& e) const;
   void operator()(const ClockReviewed& e) const;
@@ -78,6 +81,13 @@ struct Fold {
   void GiveTo(std::vector<std::string> holders, std::string_view how) const;
   // The planned end of the shift that these adults now have, and forgets shifts that are over; InfinitePast when none was planned.
   absl::Time PlannedEnd(const std::vector<std::string>& holders) const;
+  // The end of a shift that nobody planned.
+  absl::Time LongestEnd(absl::Time from) const;
+  // A higher level's shifts may be shorter: the one under way then ends earlier, never before now.
+  void ShortenShift() const;
+  void ShiftEndsAt(absl::Time end) const;
+  // Whether all whom the level asks for hold the child; after every commit, since nearly anything can change it.
+  void WatchCover() const;
   void BeginSupervision() const;
   void EndSupervision(std::vector<std::string> to, std::string_view how) const;
   void operator()(const SightConfirmed& e) const;

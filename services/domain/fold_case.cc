@@ -19,8 +19,11 @@ void Fold::AfterLevel(int before, int trigger) const {
   const LevelRow& level = EffectiveLevel(pack(), file);
   if (level.rank > before || trigger > 0) StartAll(level.starts, trigger);
   // With a guardian or an authority the child is theirs; only something new brings supervision back (or 孩子在校).
-  if (level.supervised && (level.rank > before || trigger > 0 || current().phase != CasePhase::kHandedOver)) BeginSupervision();
-  if (level.rank > before) Retime(level);
+  if (level.supervised && (level.rank > before || trigger > 0 || !IsAway(current()))) BeginSupervision();
+  if (level.rank > before) {
+    Retime(level);
+    ShortenShift();
+  }
 }
 
 void Fold::NoteIndicators(const std::vector<std::string>& indicators) const {
@@ -46,10 +49,7 @@ void Fold::OpenCaseIfNone(const std::string& case_id) const {
   file.school = commit.school;
   file.current = CaseState{.case_id = case_id, .phase = CasePhase::kOpen, .opened_time = now()};
   current().pack = commit.pack;
-  // What people read to each other on the phone.
-  for (const char ch : case_id.substr(case_id.size() > 5 ? case_id.size() - 5 : 0)) {
-    current().code.push_back(ch >= 'a' && ch <= 'z' ? static_cast<char>(ch - 'a' + 'A') : ch);
-  }
+  current().code = SpokenCode(case_id);
 }
 
 void Fold::operator()(const ReportReceived& e) const {
@@ -57,6 +57,7 @@ void Fold::operator()(const ReportReceived& e) const {
   if (file.student.empty()) file.student = e.student;
   ReportState report{.report_id = e.report_id, .reporter = e.reporter};
   report.discovered_time = e.discovered_time;
+  report.observed_time = e.observed_time;
   report.recorded_time = now();
   report.indicators = e.indicators;
   report.sequence = context.position.sequence;
@@ -153,6 +154,14 @@ void Fold::AddRecord(const std::string& id, const std::string& kind, bool late) 
 
 void Fold::operator()(const RecordFiled& e) const { AddRecord(e.record_id, e.kind, e.late); }
 
+void Fold::operator()(const ReturnApproved&) const {
+  file.returned = true;
+  current().phase = CasePhase::kReturned;
+  current().handed_to.clear();
+  CloseInterval("return_approved");
+  custody().holders.clear();
+  Raise(Fact::kReturned);
+}
 void Fold::operator()(const RecordAcknowledged& e) const {
   for (RecordState& record : current().records) {
     if (record.kind == e.kind && !IsSet(record.acknowledged_time)) record.acknowledged_time = now();
@@ -189,7 +198,7 @@ void Fold::operator()(const HoldLifted& e) const {
     });
     return kinds;
   };
-  if (current().phase == CasePhase::kHandedOver) return;
+  if (IsAway(current())) return;
   const LevelRow& level = EffectiveLevel(pack(), file);
   StartAll(kept_back(level.starts), 0);
   if (!current().final_level.empty()) StartAll(kept_back(level.final_starts), 0);
@@ -221,6 +230,8 @@ void Fold::operator()(const CaseJoined& e) const {
     report.indicators = e.indicators;
     current().reports.push_back(std::move(report));
   }
+  // Before what the level starts, so that guardians of a child who is afraid to go home are not called first.
+  for (const std::string& kind : e.holds) PlaceHold(kind, false);
   NoteIndicators(e.indicators);
   if (pack().Rank(e.level) > pack().Rank(current().provisional)) current().provisional = e.level;
   int trigger = 0;

@@ -85,6 +85,7 @@ void Fold::operator()(const ClockExpired& e) const {
     std::string started = StartNextDay(pack(), current(), expired);
     if (!started.empty()) applied.clocks.push_back({std::move(started), expired.kind, ClockPhase::kRunning});
   }
+  if (!row->expiry_adds.empty()) AddIndicator(row->expiry_adds, expired.report_id);
   if (!row->expiry_proposes.empty() && pack().Rank(row->expiry_proposes) > Rank()) {
     const int before = Rank();
     current().provisional = row->expiry_proposes;
@@ -92,6 +93,23 @@ void Fold::operator()(const ClockExpired& e) const {
     if (pack().Level(Rank()).supervised) trigger = NewTrigger(expired.report_id, now());
     AfterLevel(before, trigger);
   }
+}
+
+void Fold::AddIndicator(const std::string& indicator, const std::string& report_id) const {
+  ReportFacts facts{.indicators = {indicator}, .recorded_time = now()};
+  for (ReportState& report : current().reports) {
+    if (report.report_id != report_id || Contains(report.indicators, indicator)) continue;
+    report.indicators.push_back(indicator);
+    facts.reporter = report.reporter;
+  }
+  const int before = Rank();
+  const Classification found = Classify(pack(), facts, &file);
+  const bool is_trigger = IsTrigger(pack(), facts, found.level, &file);
+  NoteIndicators(facts.indicators);
+  if (pack().Rank(found.level) > pack().Rank(current().provisional)) current().provisional = found.level;
+  const int trigger = is_trigger ? NewTrigger(report_id, now()) : 0;
+  AfterLevel(before, trigger);
+  for (const std::string& kind : found.starts) Start(kind, trigger, report_id);
 }
 
 void Fold::operator()(const DiscoveryCorrected& e) const {

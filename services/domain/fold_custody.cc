@@ -67,11 +67,53 @@ absl::Time Fold::PlannedEnd(const std::vector<std::string>& holders) const {
     }
   }
   std::erase_if(c.planned, [&](const PlannedShift& shift) { return shift.to_time <= now(); });
-  if (IsSet(end)) return end;
+  return IsSet(end) ? end : LongestEnd(now());
+}
+
+absl::Time Fold::LongestEnd(absl::Time from) const {
   const auto row = pack().custody.find(EffectiveLevel(pack(), file).custody);
-  if (row == pack().custody.end()) return end;
-  const bool night = IsNight(now(), pack().night_from, pack().night_to);
-  return now() + (night ? row->second.longest_night_shift : row->second.longest_shift);
+  if (row == pack().custody.end()) return absl::InfinitePast();
+  const bool night = IsNight(from, pack().night_from, pack().night_to);
+  return from + (night ? row->second.longest_night_shift : row->second.longest_shift);
+}
+
+void Fold::ShiftEndsAt(absl::Time end) const {
+  custody().shift_end_time = end;
+  for (ClockState& clock : current().clocks) {
+    const ClockRow* row = pack().FindClock(clock.kind);
+    if (row == nullptr || row->from != ClockRow::From::kShiftEnd || clock.phase != ClockPhase::kRunning) continue;
+    clock.due_time = end;
+    clock.fired = 0;
+  }
+}
+
+void Fold::ShortenShift() const {
+  if (!current().custody) return;
+  const CustodyState& c = custody();
+  if (!c.supervised || c.holders.empty() || !IsSet(c.shift_end_time) || c.chain.empty()) return;
+  const absl::Time longest = LongestEnd(c.chain.back().from_time);
+  if (IsSet(longest) && longest < c.shift_end_time) ShiftEndsAt(std::max(longest, now()));
+}
+
+void Fold::WatchCover() const {
+  if (!file.current || !current().custody) return;
+  CustodyState& c = custody();
+  c.missing = MissingCover(pack(), context.school, file, now());
+  const bool open = !c.uncovered.empty() && !IsSet(c.uncovered.back().to_time);
+  if (!c.missing.empty()) {
+    if (!open) c.uncovered.push_back({.from_time = now(), .reason = std::string(kCoverMissing)});
+    // Another source's commit may have come between a decision and its landing, so that this one raises no alert: then the next one does.
+    const FactDetail missing{.fact = Fact::kCoverMissing};
+    const bool alerted = std::any_of(current().alerts.begin(), current().alerts.end(), [&](const AlertState& alert) {
+      const LadderRow* ladder = pack().FindLadder(alert.ladder);
+      return alert.phase != AlertPhase::kClosed && ladder != nullptr && Matches(ladder->raised_on, missing);
+    });
+    if (!open || !alerted) Raise(Fact::kCoverMissing);
+  } else if (open && (!c.supervised || c.away || !c.holders.empty())) {
+    // With nobody left who holds the child, the cover is no more complete than before.
+    c.uncovered.back().to_time = now();
+    Raise(Fact::kCoverComplete);
+  }
 }
 
 void Fold::BeginSupervision() const {
@@ -79,6 +121,7 @@ void Fold::BeginSupervision() const {
   if (c.supervised) return;
   c.supervised = true;
   c.supervised_time = now();
+  c.away = false;
   current().phase = CasePhase::kOpen;
   // Who confirmed the child in sight a moment ago has it; what was confirmed longer ago than one checks in says nothing about now.
   const auto row = pack().custody.find(EffectiveLevel(pack(), file).custody);
@@ -129,15 +172,8 @@ void Fold::operator()(const ShiftsPlanned& e) const {
   for (auto it = c.planned.begin(); it != c.planned.end(); ++it) {
     const bool theirs = std::any_of(c.holders.begin(), c.holders.end(), [&](const std::string& id) { return Contains(it->staff_ids, id); });
     if (theirs && it->from_time <= now() && it->to_time > now()) {
-      c.shift_end_time = it->to_time;
+      ShiftEndsAt(it->to_time);
       c.place = it->place;
-      for (ClockState& clock : current().clocks) {
-        const ClockRow* row = pack().FindClock(clock.kind);
-        if (row != nullptr && row->from == ClockRow::From::kShiftEnd && clock.phase == ClockPhase::kRunning) {
-          clock.due_time = it->to_time;
-          clock.fired = 0;
-        }
-      }
       c.planned.erase(it);
       break;
     }
@@ -172,7 +208,10 @@ void Fold::operator()(const CheckedIn& e) const {
   CloseGap();
 }
 
-void Fold::operator()(const CustodyGapOpened& e) const { OpenGap(e.from_time, e.reason); }
+void Fold::operator()(const CustodyGapOpened& e) const {
+  if (e.reason != kCoverMissing) return OpenGap(e.from_time, e.reason);
+  custody().uncovered.push_back({.from_time = e.from_time, .reason = e.reason});
+}
 
 void Fold::operator()(const HandedOverToGuardian& e) const {
   Raise(Fact::kGuardianArrived);
@@ -196,6 +235,7 @@ void Fold::operator()(const DepartureRecorded& e) const {
   if (!e.escorts.empty()) {
     if (e.escorts != custody().holders) GiveTo(e.escorts, "departure_recorded");
     custody().place = e.kind;
+    custody().away = true;
     return;
   }
   CloseInterval("departure_recorded");
@@ -207,6 +247,7 @@ void Fold::operator()(const DepartureRecorded& e) const {
 
 void Fold::operator()(const CustodyReturned& e) const {
   Raise(Fact::kCustodyReturned);
+  custody().away = false;
   current().phase = CasePhase::kOpen;
   CustodyState& c = custody();
   if (!c.supervised && EffectiveLevel(pack(), file).supervised) {

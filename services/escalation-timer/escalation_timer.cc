@@ -30,6 +30,8 @@ struct Due {
   domain::ClockDue::What what = domain::ClockDue::What::kExpiry;
   int ordinal = 0;
   std::optional<domain::LadderClimbed> climb;
+  // The night asks for more adults than hold the child.
+  bool cover = false;
 };
 
 bool GoesBefore(const Due& a, const Due& b) {
@@ -62,6 +64,11 @@ Draft DraftOf(const FileEntry& entry, const Due& due, bool fired_late) {
     const domain::LadderClimbed& climb = *due.climb;
     draft.cause = absl::StrCat("climb/", file.file, "/", climb.alert_id, "/", climb.round, "/", climb.step, climb.ended ? "/ended" : "");
     draft.events = {{climb}};
+    return draft;
+  }
+  if (due.cover) {
+    draft.cause = absl::StrCat("cover/", file.file, "/", file.current->case_id, "/", absl::ToUnixMicros(due.not_before));
+    draft.events = {{domain::CustodyGapOpened{.from_time = due.not_before, .reason = std::string(domain::kCoverMissing)}}};
     return draft;
   }
   const domain::ClockState& clock = *due.clock;
@@ -122,6 +129,9 @@ Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::Scho
     std::optional<domain::Climb> climb = domain::NextClimb(pack_, school, file.state, alert, now);
     if (!climb) continue;
     consider({.not_before = climb->not_before, .priority = PriorityOfLadder(pack_, alert.ladder), .climb = std::move(climb->event)});
+  }
+  if (const absl::Time at = domain::CoverFailsAt(pack_, school, file.state, now); at != absl::InfiniteFuture()) {
+    consider({.not_before = at, .priority = kSeverePriority, .cover = true});
   }
   if (!first) return plan;
   const bool fired_late = (now - first->not_before) / clock_->Speed() > kFiredLateAfter;

@@ -61,6 +61,15 @@ std::string_view MediaType(const HttpRequest& request) {
   return type;
 }
 
+// By what it begins with; a Content-Type only says what somebody thinks it is.
+bool IsPhotoOrDocument(std::string_view body) {
+  using namespace std::string_view_literals;
+  for (const std::string_view magic : {"\xFF\xD8\xFF"sv, "\x89PNG\r\n\x1A\n"sv, "%PDF-"sv}) {
+    if (body.starts_with(magic)) return true;
+  }
+  return false;
+}
+
 // The first language of Accept-Language; which ones there are is the service's to know.
 std::string_view Language(const HttpRequest& request) {
   std::string_view language = request.Header("Accept-Language").value_or("");
@@ -229,6 +238,7 @@ std::optional<Problem> Edge::Admit(const HttpRequest& request, const RouteTable:
     return problem;
   }
   if (raw) {
+    if (!IsPhotoOrDocument(request.body)) return Refusal(415, "the body must be a jpeg, png or pdf");
     message->GetReflection()->SetString(message.get(), target.request_plan->raw_body, request.body);
     const pb::FieldDescriptor* type = target.request_plan->raw_body_type;
     if (type != nullptr) {

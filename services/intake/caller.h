@@ -18,6 +18,8 @@ struct Caller {
   // The version of If-Match; 0: none.
   std::uint64_t expected_version = 0;
   std::string traceparent;
+  // The first of Accept-Language; empty: none was asked for.
+  std::string language;
 };
 
 }  // namespace vigil::intake

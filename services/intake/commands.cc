@@ -125,6 +125,13 @@ absl::StatusOr<std::optional<domain::Sealed>> SealIfAny(const Context& context, 
   return std::optional<domain::Sealed>(*std::move(sealed));
 }
 
+absl::Status Attach(const Context& context, const google::protobuf::RepeatedPtrField<std::string>& ids, domain::Event& filed) {
+  auto attachments = context.intake.Attachments(context.file.state.school, ids);
+  if (!attachments.ok()) return attachments.status();
+  std::get<domain::RecordFiled>(filed.body).attachments = *std::move(attachments);
+  return absl::OkStatus();
+}
+
 #define VIGIL_RETURN_IF_ERROR(expression) \
   if (absl::Status status_ = (expression); !status_.ok()) return status_
 
@@ -166,7 +173,7 @@ Intake::MakeEvents EventsFor(const v1::FileWrittenReportRequest& request) {
     VIGIL_RETURN_IF_ERROR(CheckForm(*form, request.fields(), true));
     auto event = Record(context, *form, {{"fields", FieldsOf(request.fields())}});
     if (!event.ok()) return event.status();
-    for (const std::string& id : request.attachments()) std::get<domain::RecordFiled>(event->body).attachments.push_back(id);
+    VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *event));
     return std::vector<domain::Event>{*std::move(event)};
   };
 }
@@ -403,6 +410,21 @@ Intake::MakeEvents EventsFor(const v1::RecuseRequest& request) {
   };
 }
 
+Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request) {
+  return [request](const Context& context) -> Events {
+    const domain::RecordRow* form = FormFiledBy(context, "approveReturn");
+    if (form == nullptr) return absl::UnimplementedError("the pack has no such form");
+    VIGIL_RETURN_IF_ERROR(CheckForm(*form, request.fields(), false));
+    auto record = Record(context, *form, {{"fields", FieldsOf(request.fields())}});
+    if (!record.ok()) return record.status();
+    VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *record));
+    std::vector<domain::Event> events;
+    events.push_back(domain::Event{domain::ReturnApproved{.record_id = std::get<domain::RecordFiled>(record->body).record_id}});
+    events.push_back(*std::move(record));
+    return events;
+  };
+}
+
 Intake::MakeEvents EventsFor(const v1::CloseRequest& request) {
   return [request](const Context& context) -> Events {
     auto reason = SealIfAny(context, request.reason());
@@ -425,7 +447,7 @@ Intake::MakeEvents EventsFor(const v1::FileRecordRequest& request) {
     VIGIL_RETURN_IF_ERROR(CheckForm(row->second, request.fields(), false));
     auto event = Record(context, row->second, {{"fields", FieldsOf(request.fields())}});
     if (!event.ok()) return event.status();
-    for (const std::string& id : request.attachments()) std::get<domain::RecordFiled>(event->body).attachments.push_back(id);
+    VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *event));
     return std::vector<domain::Event>{*std::move(event)};
   };
 }

@@ -27,6 +27,7 @@ Intake::MakeEvents EventsFor(const v1::CorrectDiscoveryRequest& request);
 Intake::MakeEvents EventsFor(const v1::HoldRequest& request);
 Intake::MakeEvents EventsFor(const v1::LiftHoldRequest& request);
 Intake::MakeEvents EventsFor(const v1::RecuseRequest& request);
+Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request);
 Intake::MakeEvents EventsFor(const v1::CloseRequest& request);
 Intake::MakeEvents EventsFor(const v1::FileRecordRequest& request);
 

@@ -19,6 +19,7 @@ Caller CallerOf(const grpc::CallbackServerContext& context) {
                 .idempotency_key = rpc::Metadata(context, "vigil-idempotency-key"),
                 .body_hash = rpc::Metadata(context, "vigil-body-hash")};
   caller.traceparent = rpc::Metadata(context, "traceparent");
+  caller.language = rpc::Metadata(context, "accept-language");
   std::string match = rpc::Metadata(context, "vigil-if-match");
   if (match.size() >= 2 && match.front() == '"' && match.back() == '"') match = match.substr(1, match.size() - 2);
   // What is no version of ours was never current.
@@ -140,6 +141,12 @@ class Handler final : public v1::IntakeService::CallbackService {
   }
   grpc::ServerUnaryReactor* Recuse(grpc::CallbackServerContext* context, const v1::RecuseRequest* request, v1::Case* response) override {
     return Command("Recuse", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* ApproveReturn(grpc::CallbackServerContext* context, const v1::ApproveReturnRequest* request, v1::Case* response) override {
+    return Command("ApproveReturn", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* StoreAttachment(grpc::CallbackServerContext* context, const v1::StoreAttachmentRequest* request, v1::Attachment* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Attachment> reply) { intake_->StoreAttachment(caller, *request, std::move(reply)); });
   }
   grpc::ServerUnaryReactor* Close(grpc::CallbackServerContext* context, const v1::CloseRequest* request, v1::Case* response) override {
     return Command("Close", context, *request, response);

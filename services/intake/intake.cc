@@ -14,6 +14,8 @@
 #include "platform/logging/log.h"
 #include "platform/metrics/metric_names.h"
 #include "platform/rpc/problem.h"
+#include "vigil/log/v1/events.convert.h"
+#include "vigil/state/v1/state.convert.h"
 
 namespace vigil::intake {
 namespace {
@@ -47,10 +49,10 @@ absl::Status Intake::Authorize(const Caller& caller, std::string_view permission
   return absl::OkStatus();
 }
 
-absl::Status Intake::AuthorizeCase(const Caller& caller, std::string_view permission, const FileEntry& file) const {
-  if (absl::Status may = Authorize(caller, permission, file.state.school); !may.ok()) return may;
+absl::Status Intake::AuthorizeCase(const Caller& caller, std::string_view permission, const domain::FileState& file) const {
+  if (absl::Status may = Authorize(caller, permission, file.school); !may.ok()) return may;
   // 回避 is silent: to who is off a matter, it is not there.
-  const auto& recused = file.state.current->recused;
+  const auto& recused = file.current->recused;
   if (std::find(recused.begin(), recused.end(), caller.person) != recused.end()) return NoSuchCase();
   return absl::OkStatus();
 }
@@ -58,7 +60,6 @@ absl::Status Intake::AuthorizeCase(const Caller& caller, std::string_view permis
 FileEntry* Intake::FileOfCase(const std::string& case_id) {
   const auto it = files_by_case_.find(case_id);
   if (it == files_by_case_.end()) return nullptr;
-  // A closed case is still read by its id, until the file has another.
   return it->second->state.current && it->second->state.current->case_id == case_id ? it->second : nullptr;
 }
 
@@ -76,7 +77,7 @@ bool Intake::AnswerAgain(const Caller& caller, const std::string& case_id, std::
   if (caller.idempotency_key.empty() || known == files_by_case_.end()) return false;
   const std::string& school = known->second->state.school;
   const FileEntry* present = FileOfCase(case_id);
-  const absl::Status may = present != nullptr ? AuthorizeCase(caller, permission, *present) : Authorize(caller, permission, school);
+  const absl::Status may = present != nullptr ? AuthorizeCase(caller, permission, present->state) : Authorize(caller, permission, school);
   return may.ok() && AnswerAgain<v1::Case>(caller, CommitIdOf(school, CauseOf(caller, school)), reply);
 }
 
@@ -99,6 +100,13 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
     const auto known = dependencies_.answers->Find(applied.commit.id);
     return known.ok() && known->has_value();
   };
+  if (const bool school_keyed = applied.file == nullptr && !applied.commit.request_hash.empty(); school_keyed) {
+    if (const auto* attached = std::get_if<domain::AttachmentStored>(&applied.commit.events.front().body); attached != nullptr && !is_known()) {
+      v1::Attachment answer;
+      answer.set_id(attached->id);
+      Remember(applied.commit.id, applied.commit.request_hash, answer.SerializeAsString(), applied.partition, applied.position);
+    }
+  }
   // A report that was answered from the outbox keeps the answer that it had.
   if (keyed && !is_known()) {
     std::string response;
@@ -114,7 +122,31 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
     }
     Remember(applied.commit.id, applied.commit.request_hash, response, applied.partition, applied.position);
   }
+  KeepWhatStateForgets(applied);
   dependencies_.answers->SetPosition(partition, position);
+}
+
+// A closed episode as it stood, and what an attachment's id stands for: read by whoever asks for it, of no use to any decision.
+void Intake::KeepWhatStateForgets(const AppliedCommit& applied) {
+  const auto keep = [&](const std::string& key, const std::string& bytes) { Remember(key, "", bytes, applied.partition, applied.position); };
+  if (applied.file == nullptr) {
+    for (const domain::Event& event : applied.commit.events) {
+      const auto* stored = std::get_if<domain::AttachmentStored>(&event.body);
+      if (stored == nullptr) continue;
+      const domain::Attachment attachment{
+          .id = stored->id, .hash = stored->hash, .person = applied.commit.actor ? applied.commit.actor->person : "", .stored_time = applied.commit.recorded_time};
+      log::v1::Attachment bytes;
+      contract::ToProto(attachment, &bytes);
+      keep(AttachmentKey(applied.commit.school, stored->id), bytes.SerializeAsString());
+    }
+    return;
+  }
+  const domain::FileState& file = applied.file->state;
+  if (!applied.applied.guard.ok() || !file.current || file.current->phase != domain::CasePhase::kClosed) return;
+  domain::FileState episode{.file = file.file, .school = file.school, .student = file.student, .version = file.version, .current = file.current, .returned = file.returned};
+  state::v1::FileState bytes;
+  contract::ToProto(episode, &bytes);
+  keep(EpisodeKey(file.current->case_id), bytes.SerializeAsString());
 }
 
 // ------------------------------------------------------------------------------------------------ commands
@@ -134,8 +166,13 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
     // Also when the file has moved on to another case since.
     if (AnswerAgain(caller, case_id, permission, reply)) return;
     FileEntry* file = FileOfCase(case_id);
+    if (const auto known = files_by_case_.find(case_id); file == nullptr && known != files_by_case_.end()) {
+      const domain::FileState episode = ClosedEpisode(known->second->state, case_id);
+      absl::Status may = AuthorizeCase(caller, permission, episode);
+      return reply(may.ok() ? rpc::NotInState("the case is closed", PhaseName(episode.current->phase), {}) : may);
+    }
     if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, permission, *file); !may.ok()) return reply(may);
+    if (absl::Status may = AuthorizeCase(caller, permission, file->state); !may.ok()) return reply(may);
     const std::string school = file->state.school;
     const std::string cause = CauseOf(caller, school);
     Once<v1::Case>(caller, CommitIdOf(school, cause), std::move(reply), [this, caller, file, school, cause, events = std::move(events)](Reply<v1::Case> answer) {

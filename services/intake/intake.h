@@ -41,6 +41,8 @@ struct IntakeDependencies {
   Outbox* outbox = nullptr;
   // Null: answers are remembered by the log alone (tests without a disk).
   IdempotencyIndex* answers = nullptr;
+  // Null: attachments are not taken.
+  BlobStore* blobs = nullptr;
   Random* random = nullptr;
   // For work that may wait (creating keys), off the machine's loop.
   Loop* worker = nullptr;
@@ -65,6 +67,8 @@ class Intake final : public Service {
   void Attach(Machine* machine);
 
   void CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply);
+  // A photo or a document, encrypted under a key of its own and on disk before the answer.
+  void StoreAttachment(const Caller& caller, const v1::StoreAttachmentRequest& request, Reply<v1::Attachment> reply);
   void GetReport(const Caller& caller, const v1::GetReportRequest& request, Reply<v1::ReportReceipt> reply);
   void GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply);
   void ListCases(const Caller& caller, const v1::ListCasesRequest& request, Reply<v1::ListCasesResponse> reply);
@@ -105,6 +109,9 @@ class Intake final : public Service {
 
   const domain::Pack& pack() const;
 
+  // What the ids stand for in this school. InvalidArgument names the one that stands for nothing.
+  absl::StatusOr<std::vector<domain::Attachment>> Attachments(const std::string& school, const google::protobuf::RepeatedPtrField<std::string>& ids) const;
+
   // The log has come or gone: what waits for it goes to the outbox, what lies there goes to the log.
   void OnLogConnection(bool connected);
 
@@ -126,7 +133,8 @@ class Intake final : public Service {
   };
 
   absl::Status Authorize(const Caller& caller, std::string_view permission, std::string_view school) const;
-  absl::Status AuthorizeCase(const Caller& caller, std::string_view permission, const FileEntry& file) const;
+  absl::Status AuthorizeCase(const Caller& caller, std::string_view permission, const domain::FileState& file) const;
+  // The file whose present or last case it is; null: none, or that file has another case since.
   FileEntry* FileOfCase(const std::string& case_id);
   std::string CauseOf(const Caller& caller, std::string_view school) const;
 
@@ -143,6 +151,16 @@ class Intake final : public Service {
   void Once(const Caller& caller, const std::string& key, Reply<Response> reply, std::function<void(Reply<Response>)> start);
   void Remember(const std::string& key, const std::string& body_hash, const std::string& response, int partition, domain::CommitPosition position);
   void RememberAnswer(const AppliedCommit& applied);
+  void KeepWhatStateForgets(const AppliedCommit& applied);
+  // The file as it stood when that case of it was closed; as much as is known, where the index has lost it.
+  domain::FileState ClosedEpisode(const domain::FileState& file, const std::string& case_id) const;
+  // Shows `read` the case as it is, or as it was when it was closed.
+  absl::Status ReadCase(const Caller& caller, const std::string& case_id, const std::function<void(const domain::FileState&)>& read);
+  // NotFound, Unavailable.
+  absl::StatusOr<domain::Attachment> FindAttachment(const std::string& school, const std::string& id) const;
+
+  // What the reporter is told of a report that stands in the log.
+  v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) const;
 
   void AcceptReport(std::shared_ptr<PendingReport> report);
   absl::StatusOr<Draft> DecideReport(PendingReport& report);

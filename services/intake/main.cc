@@ -84,6 +84,8 @@ int main(int argc, char** argv) {
   if (!outbox.ok()) return vigil::CannotStart(outbox.status());
   auto answers = vigil::IdempotencyIndex::Open(options.data_directory + "/answers.db");
   if (!answers.ok()) return vigil::CannotStart(answers.status());
+  auto blobs = vigil::BlobStore::Open(options.data_directory + "/attachments");
+  if (!blobs.ok()) return vigil::CannotStart(blobs.status());
   vigil::ThreadLoop worker((*host)->clock());
   worker.Start({.on_wake = [] { return absl::InfiniteFuture(); }});
 
@@ -121,6 +123,7 @@ int main(int argc, char** argv) {
   vigil::intake::Intake intake({.keys = keys->get(),
                                 .outbox = outbox->get(),
                                 .answers = answers->get(),
+                                .blobs = blobs->get(),
                                 .random = &random,
                                 .worker = &worker,
                                 .installation_key = *installation_key,

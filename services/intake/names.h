@@ -36,4 +36,8 @@ inline std::string StudentKey(const std::string& school, const std::string& stud
 inline std::string SubjectOf(const domain::FileState& file) { return file.student.empty() ? file.file : absl::StrCat(file.school, ".", file.student); }
 inline std::string SubjectOf(const std::string& school, const std::string& person) { return absl::StrCat(school, ".", person); }
 
+// Under what the index of answers keeps the rest of what state forgets. Commits' ids begin with a letter and have no slash.
+inline std::string EpisodeKey(const std::string& case_id) { return absl::StrCat("episode/", case_id); }
+inline std::string AttachmentKey(const std::string& school, const std::string& id) { return absl::StrCat("attachment/", school, "/", id); }
+
 }  // namespace vigil::intake

@@ -25,7 +25,5 @@ struct Intake::PendingReport {
   bool promised = false;                  // its answer is the outbox's, whatever comes first
 };
 
-// What the reporter is told of a report that stands in the log.
-v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted);
 
 }  // namespace vigil::intake

@@ -11,6 +11,7 @@
 #include "platform/crypto/encoding.h"
 #include "platform/crypto/hash.h"
 #include "platform/rpc/problem.h"
+#include "vigil/state/v1/state.convert.h"
 
 namespace vigil::intake {
 namespace {
@@ -19,14 +20,53 @@ constexpr absl::Duration kPlaceCodePeriod = absl::Minutes(10);
 
 }  // namespace
 
+domain::FileState Intake::ClosedEpisode(const domain::FileState& file, const std::string& case_id) const {
+  if (dependencies_.answers != nullptr) {
+    const auto found = dependencies_.answers->Find(EpisodeKey(case_id));
+    state::v1::FileState kept;
+    if (found.ok() && *found && kept.ParseFromString((*found)->response)) {
+      domain::FileState episode = contract::FromProto(kept);
+      // Whose file it is, is what is known now.
+      episode.student = file.student;
+      return episode;
+    }
+  }
+  domain::FileState episode{.file = file.file, .school = file.school, .student = file.student, .version = file.version};
+  episode.current.emplace();
+  episode.current->case_id = case_id;
+  episode.current->phase = domain::CasePhase::kClosed;
+  episode.current->code = domain::SpokenCode(case_id);
+  for (const domain::ClosedCase& past : file.past) {
+    if (past.case_id != case_id) continue;
+    episode.current->opened_time = past.opened_time;
+    episode.current->closed_time = past.closed_time;
+    episode.current->provisional = past.highest;
+  }
+  return episode;
+}
+
+absl::Status Intake::ReadCase(const Caller& caller, const std::string& case_id, const std::function<void(const domain::FileState&)>& read) {
+  if (absl::Status ready = Ready(); !ready.ok()) return ready;
+  const auto known = files_by_case_.find(case_id);
+  if (known == files_by_case_.end()) return NoSuchCase();
+  const domain::FileState& file = known->second->state;
+  if (file.current && file.current->case_id == case_id) {
+    if (absl::Status may = AuthorizeCase(caller, "case.read", file); !may.ok()) return may;
+    read(file);
+    return absl::OkStatus();
+  }
+  if (absl::Status may = Authorize(caller, "case.read", file.school); !may.ok()) return may;
+  const domain::FileState episode = ClosedEpisode(file, case_id);
+  if (absl::Status may = AuthorizeCase(caller, "case.read", episode); !may.ok()) return may;
+  read(episode);
+  return absl::OkStatus();
+}
+
 void Intake::GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
-    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
-    FileEntry* file = FileOfCase(request.case_());
-    if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
     v1::Case view;
-    FillCase(pack(), file->state, &view);
+    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillCase(pack(), file, &view); });
+    if (!found.ok()) return reply(found);
     reply(std::move(view));
   });
 }
@@ -57,7 +97,7 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
     while (position > 0) {
       --position;
       const FileEntry& file = *it->second[position];
-      if (!file.state.current || !AuthorizeCase(caller, "case.list", file).ok()) continue;
+      if (!file.state.current || !AuthorizeCase(caller, "case.list", file.state).ok()) continue;
       if (!request.state().empty() && PhaseName(file.state.current->phase) != request.state()) continue;
       if (!request.level().empty() && domain::EffectiveLevel(pack(), file.state).id != request.level()) continue;
       if (static_cast<std::size_t>(response.cases_size()) == page) {
@@ -72,27 +112,21 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
 
 void Intake::ListClocks(const Caller& caller, const v1::CaseRequest& request, Reply<v1::ListClocksResponse> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
-    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
-    FileEntry* file = FileOfCase(request.case_());
-    if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
     v1::ListClocksResponse response;
-    FillClocks(file->state, response.mutable_clocks());
+    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillClocks(file, response.mutable_clocks()); });
+    if (!found.ok()) return reply(found);
     reply(std::move(response));
   });
 }
 
 void Intake::GetCustody(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Custody> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
-    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
-    FileEntry* file = FileOfCase(request.case_());
-    if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, "case.read", *file); !may.ok()) return reply(may);
     v1::Custody custody;
-    FillCustody(file->state, &custody);
-    if (custody.supervised() && Authorize(caller, "shifts.plan", file->state.school).ok()) {
-      custody.set_code(PlaceCode(request.case_(), machine_->Now()));
-    }
+    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) {
+      FillCustody(file, &custody);
+      if (custody.supervised() && Authorize(caller, "shifts.plan", file.school).ok()) custody.set_code(PlaceCode(request.case_(), machine_->Now()));
+    });
+    if (!found.ok()) return reply(found);
     reply(std::move(custody));
   });
 }

@@ -5,6 +5,7 @@
 #include "contract/time_conversion.h"
 #include "domain/classify.h"
 #include "domain/file.h"
+#include "domain/wording.h"
 #include "intake/intake.h"
 #include "intake/names.h"
 #include "intake/once.h"
@@ -30,6 +31,7 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
            {"school", report->caller.school},
            {"idempotency_key", report->caller.idempotency_key},
            {"body_hash", report->caller.body_hash},
+           {"language", report->caller.language},
            {"cause", report->cause},
            {"accepted", absl::ToUnixMicros(report->accepted)}};
   std::string request = report->request.SerializeAsString();
@@ -50,7 +52,9 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
   response.set_report_id(report->report_id);
   contract::TimeToProto(report->accepted, response.mutable_accepted_time());
   response.set_provisional_level(classification.level.empty() ? pack().Level(0).id : classification.level);
-  response.set_advice("receipt");
+  // It has no case yet to be named by.
+  response.set_advice(domain::ReportAdvice(pack(), machine_->FindSchool(report->request.school()), classification.advice, report->caller.language,
+                                           domain::SpokenCode(report->report_id)));
   const bool answers = report->reply && !report->caller.idempotency_key.empty() && dependencies_.answers != nullptr;
   report->promised = static_cast<bool>(report->reply);
   // fsync waits for the disk: off the loop.
@@ -139,6 +143,7 @@ std::shared_ptr<Intake::PendingReport> Intake::ReadOutboxRow(const OutboxRow& ro
   report->caller.role = parsed.value("role", "");
   report->caller.school = parsed.value("school", "");
   report->caller.body_hash = parsed.value("body_hash", "");
+  report->caller.language = parsed.value("language", "");
   report->cause = parsed.value("cause", "");
   report->accepted = absl::FromUnixMicros(parsed.value("accepted", std::int64_t{0}));
   report->arrived = machine_->clock()->NowReal();

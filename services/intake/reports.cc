@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "contract/time_conversion.h"
 #include "domain/classify.h"
 #include "domain/file.h"
+#include "domain/wording.h"
 #include "intake/intake.h"
 #include "intake/names.h"
 #include "intake/once.h"
@@ -19,14 +21,15 @@ using nlohmann::json;
 
 }  // namespace
 
-v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) {
+v1::CreateReportResponse Intake::ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) const {
   v1::CreateReportResponse response;
   response.set_report_id(received.report_id);
   response.set_case_id(received.case_id);
   response.set_file_id(file.state.file);
   contract::TimeToProto(accepted, response.mutable_accepted_time());
   response.set_provisional_level(received.answered_level);
-  response.set_advice("receipt");
+  response.set_advice(domain::ReportAdvice(pack(), machine_->FindSchool(file.state.school), received.advice, received.language,
+                                           domain::SpokenCode(received.case_id)));
   return response;
 }
 
@@ -65,6 +68,10 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     if (!request.student().id().empty() && !request.student().name().empty()) errors.push_back({"student", "takes an id or a name, not both"});
     if (!blind && !request.in_sight().staff_id().empty() && !school->people.contains(request.in_sight().staff_id())) {
       errors.push_back({"in_sight.staff_id", "unknown staff member"});
+    }
+    for (int i = 0; !blind && i < request.attachments_size(); ++i) {
+      const absl::Status found = FindAttachment(request.school(), request.attachments(i)).status();
+      if (absl::IsNotFound(found)) errors.push_back({absl::StrCat("attachments[", i, "]"), "unknown attachment"});
     }
     if (!errors.empty()) return reply(rpc::InvalidFields(std::move(errors)));
     if (!blind && !request.student().id().empty()) {
@@ -181,7 +188,10 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
     event.sight_person = request.in_sight().staff_id();
   }
   event.home_unsafe = static_cast<domain::HomeUnsafe>(request.home_unsafe());
-  for (const std::string& id : request.attachments()) event.attachments.push_back(id);
+  // Accepted while nobody could look them up, it keeps those that there are.
+  for (const std::string& id : request.attachments()) {
+    if (auto attachment = FindAttachment(school_id, id); attachment.ok()) event.attachments.push_back(*std::move(attachment));
+  }
   event.candidates = report.candidates;
 
   const domain::ReportFacts facts{.indicators = event.indicators,
@@ -191,6 +201,8 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
                                   .recorded_time = now};
   const domain::Classification classification = domain::Classify(pack(), facts, file == nullptr ? nullptr : &file->state);
   event.answered_level = classification.level.empty() ? pack().Level(0).id : classification.level;
+  event.advice = classification.advice;
+  event.language = report.caller.language;
 
   json personal;
   if (report.to_identify) personal["student"] = {{"id", request.student().id()}, {"name", request.student().name()}, {"class", request.student().class_()}};
@@ -229,19 +241,26 @@ void Intake::GetReport(const Caller& caller, const v1::GetReportRequest& request
     if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
     v1::ReportReceipt receipt;
     receipt.set_report_id(request.report());
-    if (const auto it = files_by_report_.find(request.report()); it != files_by_report_.end() && it->second->state.school == request.school()) {
-      const domain::FileState& file = it->second->state;
+    // Its reporter sees this much; so does who may read cases.
+    const auto received = reporters_.find(request.report());
+    const bool sees = (received != reporters_.end() && received->second == caller.person) || Authorize(caller, "case.read", request.school()).ok();
+    const auto tell = [&](const domain::FileState& file) {
       for (const domain::ReportState& report : file.current->reports) {
         if (report.report_id != request.report()) continue;
-        // Its reporter sees this much; so does who may read cases.
-        const auto received = reporters_.find(report.report_id);
-        if ((received == reporters_.end() || received->second != caller.person) && !Authorize(caller, "case.read", request.school()).ok()) break;
         contract::TimeToProto(report.recorded_time, receipt.mutable_accepted_time());
         const bool handled = report.read || !file.current->taken_by.empty() || !file.current->final_level.empty();
         receipt.set_state(handled ? "being_handled" : "received");
         receipt.set_case_id(file.current->case_id);
         receipt.set_file_id(file.file);
-        return reply(std::move(receipt));
+        return true;
+      }
+      return false;
+    };
+    if (const auto it = files_by_report_.find(request.report()); sees && it != files_by_report_.end() && it->second->state.school == request.school()) {
+      const domain::FileState& file = it->second->state;
+      if (tell(file)) return reply(std::move(receipt));
+      for (auto past = file.past.rbegin(); past != file.past.rend(); ++past) {
+        if (tell(ClosedEpisode(file, past->case_id))) return reply(std::move(receipt));
       }
     }
     if (const auto it = pending_reports_.find(request.report()); it != pending_reports_.end() && it->second->request.school() == request.school()) {

@@ -121,12 +121,17 @@ void FillCustody(const domain::FileState& file, v1::Custody* view) {
     VIGIL_SET_TIME(row, to_time, interval.to_time);
     row->set_ended_by(interval.ended_by);
   }
-  for (const domain::GapState& gap : custody.gaps) {
+  std::vector<const domain::GapState*> gaps;
+  for (const domain::GapState& gap : custody.gaps) gaps.push_back(&gap);
+  for (const domain::GapState& gap : custody.uncovered) gaps.push_back(&gap);
+  std::stable_sort(gaps.begin(), gaps.end(), [](const domain::GapState* a, const domain::GapState* b) { return a->from_time < b->from_time; });
+  for (const domain::GapState* gap : gaps) {
     v1::GapView* row = view->add_gaps();
-    VIGIL_SET_TIME(row, from_time, gap.from_time);
-    VIGIL_SET_TIME(row, to_time, gap.to_time);
-    row->set_reason(gap.reason);
+    VIGIL_SET_TIME(row, from_time, gap->from_time);
+    VIGIL_SET_TIME(row, to_time, gap->to_time);
+    row->set_reason(gap->reason);
   }
+  for (const std::string& role : custody.missing) view->add_missing(role.empty() ? "any_adult" : role);
   for (const domain::PlannedShift& shift : custody.planned) {
     v1::PlannedShift* row = view->add_planned();
     for (const std::string& id : shift.staff_ids) row->add_staff_ids(id);
@@ -217,6 +222,7 @@ void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case*
     VIGIL_SET_TIME(row, acknowledged_time, record.acknowledged_time);
   }
   view->set_etag(std::to_string(file.version));
+  view->set_returned(file.returned);
 }
 
 std::vector<std::string> AllowedCommands(const domain::Pack& pack, const domain::SchoolState& school, const domain::FileState& file) {
@@ -241,6 +247,7 @@ std::vector<std::string> AllowedCommands(const domain::Pack& pack, const domain:
   allow(!held("guardians") && !file.student.empty() && !handed_over, "handOverToGuardian");
   allow(!handed_over, "handOverToAuthority");
   allow(!c.triggers.empty(), "correctDiscovery");
+  allow(domain::IsAway(c) && !domain::EffectiveLevel(pack, file).supervised, "approveReturn");
   allow(!c.holds.empty(), "liftHold");
   allow(file.student.empty(), "identifyStudent");
   allow(!file.student.empty(), "moveToStudent");

@@ -16,7 +16,7 @@ void Intake::IdentifyStudent(const Caller& caller, const v1::IdentifyStudentRequ
     if (AnswerAgain(caller, request.case_(), "student.identify", reply)) return;
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, "student.identify", *file); !may.ok()) return reply(may);
+    if (absl::Status may = AuthorizeCase(caller, "student.identify", file->state); !may.ok()) return reply(may);
     const domain::SchoolState& school = machine_->SchoolFor(file->state.school);
     if (!domain::HasOpenCase(file->state)) return reply(rpc::NotInState("the case is closed", PhaseName(file->state.current->phase), {}));
     const auto student = school.people.find(request.id());
@@ -38,7 +38,7 @@ void Intake::MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest&
     if (AnswerAgain(caller, request.case_(), "case.move", reply)) return;
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
-    if (absl::Status may = AuthorizeCase(caller, "case.move", *file); !may.ok()) return reply(may);
+    if (absl::Status may = AuthorizeCase(caller, "case.move", file->state); !may.ok()) return reply(may);
     const domain::SchoolState& school = machine_->SchoolFor(file->state.school);
     if (!domain::HasOpenCase(file->state)) return reply(rpc::NotInState("the case is closed", PhaseName(file->state.current->phase), {}));
     const auto student = school.people.find(request.id());
@@ -120,6 +120,8 @@ void Intake::Join(const Caller& caller, FileEntry* from, const std::string& stud
         for (const domain::TriggerState& trigger : from->state.current->triggers) {
           joined.discovered_time = domain::IsSet(joined.discovered_time) ? std::min(joined.discovered_time, trigger.discovered_time) : trigger.discovered_time;
         }
+        // What keeps guardians off that case keeps them off this one, until somebody decides here (PRV-06).
+        for (const domain::HoldState& hold : from->state.current->holds) joined.holds.push_back(hold.kind);
         joined.student = student;
         joined.case_id = to != nullptr && domain::HasOpenCase(to->state) ? to->state.current->case_id : DeriveId('c', {school, cause});
         Draft draft;
@@ -128,9 +130,8 @@ void Intake::Join(const Caller& caller, FileEntry* from, const std::string& stud
         draft.file = to != nullptr ? to->state.file : DeriveId('f', {school, "student", student});
         draft.actor = {.person = caller.person, .role = caller.role};
         draft.events.push_back(domain::Event{std::move(joined)});
-        // What keeps guardians or colleagues off that case keeps them off this one (PRV-06, 回避).
+        // What keeps colleagues off that case keeps them off this one (回避).
         const domain::CaseState* here = to != nullptr && domain::HasOpenCase(to->state) ? &*to->state.current : nullptr;
-        for (const domain::HoldState& hold : from->state.current->holds) draft.events.push_back(domain::Event{domain::HoldPlaced{.kind = hold.kind}});
         for (const std::string& person : from->state.current->recused) {
           if (here != nullptr && std::find(here->recused.begin(), here->recused.end(), person) != here->recused.end()) continue;
           draft.events.push_back(domain::Event{domain::Recused{.person = person}});

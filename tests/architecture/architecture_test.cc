@@ -187,8 +187,6 @@ const std::vector<OwnWord>& OwnWords() {
       {"security", "gateway/transcoder/openapi.cc", "a word of OpenAPI"},
       {"security", "domain/pack/loader.cc", "a key of the pack's schema"},
       {"administrator", "supervisor/", "who operates the installation, named by its own token"},
-      // The API answers with the key of a text, which the edge turns into words.
-      {"receipt", "intake/report", "the key of the text that answers a report"},
       // The command line's words follow the API's; its sample schools and the play are data about one school, written in C++.
       {"", "vigil/", "the words of a client"},
   };

@@ -94,6 +94,95 @@ TEST_F(CustodyTest, AnExtremeShiftNeedsAGuardAndASchoolAdult) {
   EXPECT_THAT(custody().holders(), UnorderedElementsAre("guard", "crisis"));
 }
 
+// GUA-22: one adult alone with a child in extreme danger is a gap of its own, and rings until a guard and a school adult are both there.
+TEST_F(CustodyTest, AnExtremeChildWithOneAdultOnlyRingsUntilBothAreThere) {
+  case_ = scene_.Report("teacher", {.signals = {"W1t"}, .in_sight = "teacher"});
+  EXPECT_THAT(custody().holders(), ElementsAre("teacher"));
+  EXPECT_THAT(custody().missing(), ElementsAre("security"));
+  ASSERT_EQ(custody().gaps_size(), 1);
+  EXPECT_EQ(custody().gaps(0).reason(), "cover_missing");
+  EXPECT_FALSE(custody().gaps(0).has_to_time());
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  EXPECT_THAT(scene_.Rung(), Contains("guard"));
+  // That the one adult still sees the child changes nothing.
+  scene_.Wait(absl::Minutes(5));
+  ASSERT_TRUE(scene_.CheckIn("teacher", case_).ok());
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  scene_.Wait(absl::Minutes(5));
+  ASSERT_TRUE(scene_.Offer("teacher", case_, {"teacher", "guard"}).ok());
+  ASSERT_TRUE(scene_.Accept("guard", case_).ok());
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  ASSERT_TRUE(scene_.Accept("teacher", case_).ok());
+  EXPECT_FALSE(scene_.Alert(case_, "cover_ladder").has_value());
+  EXPECT_THAT(custody().missing(), IsEmpty());
+  EXPECT_EQ(TimeOf(custody().gaps(0).to_time()), scene_.now());
+}
+
+TEST_F(CustodyTest, AGuardAloneWithAnExtremeChildLacksASchoolAdult) {
+  case_ = scene_.Report("office", {.signals = {"W1t"}});
+  ASSERT_TRUE(scene_.Confirm("guard", case_).ok());
+  EXPECT_THAT(custody().missing(), ElementsAre("school_adult"));
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+}
+
+TEST_F(CustodyTest, EscortedToHospitalAnExtremeChildNeedsNoGuardAtTheDoor) {
+  case_ = scene_.Report("teacher", {.signals = {"W1t"}, .in_sight = "teacher"});
+  ASSERT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  api::RecordDepartureRequest departure;
+  departure.set_case_(case_);
+  departure.set_kind("hospital");
+  departure.add_with("teacher");
+  ASSERT_TRUE(scene_.Try(Scene::As("leader"), departure).ok());
+  EXPECT_FALSE(scene_.Alert(case_, "cover_ladder").has_value());
+  EXPECT_THAT(custody().missing(), IsEmpty());
+}
+
+TEST_F(CustodyTest, TheNightAsksForASecondAdultAndRingsWhenItBegins) {
+  Severe(At("2026-03-10 20:00"));
+  EXPECT_THAT(custody().missing(), IsEmpty());
+  scene_.KeepUntil(At("2026-03-10 21:59"), "teacher", case_);
+  EXPECT_FALSE(scene_.Alert(case_, "cover_ladder").has_value());
+  scene_.WaitUntil(At("2026-03-10 22:00"));
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  EXPECT_THAT(custody().missing(), ElementsAre("any_adult"));
+  EXPECT_EQ(TimeOf(custody().gaps(0).from_time()), At("2026-03-10 22:00"));
+  ASSERT_TRUE(scene_.Offer("teacher", case_, {"teacher", "crisis"}).ok());
+  ASSERT_TRUE(scene_.Accept("teacher", case_).ok());
+  ASSERT_TRUE(scene_.Accept("crisis", case_).ok());
+  EXPECT_FALSE(scene_.Alert(case_, "cover_ladder").has_value());
+}
+
+// ASM-02: from severe to extreme, what runs takes the higher level's lengths, and nothing that was owed is lost.
+TEST_F(CustodyTest, WhatRunsTakesTheHigherLevelsLengths) {
+  Severe();
+  const absl::Time start = scene_.now();
+  const absl::Time written = scene_.Due(case_, "written_report", 1);
+  EXPECT_EQ(scene_.Due(case_, "check_in"), start + absl::Minutes(30));
+  scene_.Wait(absl::Minutes(4));
+  ASSERT_EQ(scene_.Report("doctor", {.signals = {"W1i"}}), case_);
+  EXPECT_EQ(scene_.See(case_).level().provisional(), "extreme");
+  EXPECT_EQ(scene_.Due(case_, "check_in"), start + absl::Minutes(15));
+  EXPECT_THAT(custody().missing(), ElementsAre("security"));
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+  EXPECT_LE(scene_.Due(case_, "shift"), start + absl::Hours(8));
+  EXPECT_EQ(scene_.Due(case_, "written_report", 1), written);
+  EXPECT_EQ(scene_.ClockState(case_, "written_report", 1), "running");
+  EXPECT_EQ(scene_.ClockState(case_, "written_report", 2), "running");
+  ASSERT_TRUE(scene_.CheckIn("teacher", case_).ok());
+  EXPECT_EQ(scene_.Due(case_, "check_in"), scene_.now() + absl::Minutes(15));
+}
+
+TEST_F(CustodyTest, SoTheyDoWhenTheGroupRaisesTheLevel) {
+  Severe();
+  ASSERT_TRUE(scene_.Assess("assessor", case_, "severe").ok());
+  scene_.Wait(absl::Minutes(4));
+  ASSERT_TRUE(scene_.CheckIn("teacher", case_).ok());
+  const absl::Time seen = scene_.now();
+  ASSERT_TRUE(scene_.Assess("assessor", case_, "extreme").ok());
+  EXPECT_EQ(scene_.Due(case_, "check_in"), seen + absl::Minutes(15));
+  EXPECT_TRUE(scene_.Rings(case_, "cover_ladder"));
+}
+
 TEST_F(CustodyTest, APlannedExtremeShiftWithoutAGuardIsRefused) {
   case_ = scene_.Report("teacher", {.signals = {"W1t"}, .in_sight = "teacher"});
   api::PlanShiftsRequest plan;

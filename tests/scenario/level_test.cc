@@ -129,5 +129,104 @@ TEST(FaceToFaceTest, AskedAndClearItStaysHigh) {
   EXPECT_EQ(scene.See(c).level().provisional(), "high");
 }
 
+// FUP-07: a student who came back after a crisis leave.
+class ReturnedStudentTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    case_ = scene_.Report("teacher", {.signals = {"W1a"}, .in_sight = "teacher"});
+    scene_.TakeAndHandOver(case_);
+  }
+  const std::vector<std::pair<std::string, std::string>> kDocuments = {
+      {"exception", "false"}, {"document", "recovery_certificate"}, {"school_assessment", "talked with both"}, {"contingency_plan", "whom to call"}};
+  Scene scene_;
+  std::string case_;
+};
+
+TEST_F(ReturnedStudentTest, IsHighWithAnyIndicator) {
+  ASSERT_TRUE(scene_.Assess("assessor", case_, "mild").ok());
+  const auto returned = scene_.ApproveReturn("leader", case_, kDocuments);
+  ASSERT_TRUE(returned.ok()) << returned.status();
+  EXPECT_EQ(returned->state(), "returned");
+  EXPECT_TRUE(returned->returned());
+  scene_.Wait(absl::Hours(24 * 9));
+  EXPECT_EQ(scene_.Report("teacher", {.factors = {"H6"}}), case_);
+  EXPECT_EQ(scene_.See(case_).level().provisional(), "high");
+}
+
+TEST_F(ReturnedStudentTest, ElseTheSameIndicatorIsWatched) {
+  const std::string c = scene_.Report("teacher", {.factors = {"H6"}, .student = "twin"});
+  EXPECT_EQ(scene_.See(c).level().provisional(), "watch");
+}
+
+TEST_F(ReturnedStudentTest, IsStillOneInALaterCase) {
+  ASSERT_TRUE(scene_.Assess("assessor", case_, "mild").ok());
+  ASSERT_TRUE(scene_.ApproveReturn("leader", case_, kDocuments).ok());
+  scene_.CloseAfterHandover(case_);
+  const std::string later = scene_.Report("teacher", {.factors = {"H3"}});
+  ASSERT_NE(later, case_);
+  EXPECT_EQ(scene_.See(later).level().provisional(), "high");
+}
+
+TEST_F(ReturnedStudentTest, NeedsTheDocumentsOrAReason) {
+  ASSERT_TRUE(scene_.Assess("assessor", case_, "mild").ok());
+  EXPECT_EQ(scene_.ApproveReturn("leader", case_, {{"exception", "false"}, {"contingency_plan", "whom to call"}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(scene_.ApproveReturn("leader", case_, {{"exception", "true"}, {"contingency_plan", "whom to call"}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(scene_.ApproveReturn("leader", case_, {{"exception", "true"}, {"contingency_plan", "whom to call"}, {"exception_reason", "a move"}}).ok());
+}
+
+TEST_F(ReturnedStudentTest, IsNotTakenBackWhileTheLevelAsksForSupervision) {
+  EXPECT_EQ(scene_.ApproveReturn("leader", case_, kDocuments).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// CRIT-06: "more than half a month" is known on the sixteenth day.
+class LowMoodTest : public ::testing::Test {
+ protected:
+  std::string ReportFrom(absl::Time onset) {
+    auto request = Scene::RequestOf({.factors = {"H1e"}});
+    request.mutable_observed_time()->set_seconds(absl::ToUnixSeconds(onset));
+    const auto answer = scene_.TryReport(Scene::As("teacher"), request);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? answer->case_id() : "";
+  }
+  Scene scene_;
+};
+
+TEST_F(LowMoodTest, BecomesH1OnTheSixteenthDayFromItsOnset) {
+  const absl::Time onset = scene_.now() - absl::Hours(24 * 4);
+  const std::string c = ReportFrom(onset);
+  EXPECT_EQ(scene_.See(c).level().provisional(), "watch");
+  EXPECT_EQ(scene_.Due(c, "low_mood_day_16"), onset + absl::Hours(24 * 15));
+  scene_.WaitUntil(onset + absl::Hours(24 * 15) - absl::Minutes(1));
+  EXPECT_EQ(scene_.See(c).reports(0).indicators_size(), 1);
+  scene_.Wait(absl::Minutes(2));
+  EXPECT_THAT(scene_.See(c).reports(0).indicators(), ::testing::ElementsAre("H1e", "H1"));
+  // With H1 on the file, a sudden change counts for more.
+  scene_.Report("class_teacher", {.signals = {"W3a"}});
+  EXPECT_EQ(scene_.See(c).level().provisional(), "high");
+}
+
+TEST_F(LowMoodTest, DoesNotCountAsH1BeforeThat) {
+  const std::string c = ReportFrom(scene_.now() - absl::Hours(24 * 4));
+  scene_.Report("teacher", {.signals = {"W3a"}});
+  EXPECT_EQ(scene_.See(c).level().provisional(), "watch");
+}
+
+TEST_F(LowMoodTest, RaisesAtOnceWhatWaitedForIt) {
+  const std::string c = ReportFrom(scene_.now() - absl::Hours(24 * 14));
+  scene_.Report("teacher", {.signals = {"W3a"}});
+  ASSERT_EQ(scene_.See(c).level().provisional(), "watch");
+  scene_.Wait(absl::Hours(25));
+  EXPECT_EQ(scene_.See(c).level().provisional(), "high");
+}
+
+TEST_F(LowMoodTest, AnObservationEndsTheWaiting) {
+  const std::string c = ReportFrom(scene_.now() - absl::Hours(24 * 4));
+  const auto seen = scene_.FileRecord("teacher", c, "observation", {{"note", "laughs with friends again"}});
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_EQ(scene_.ClockState(c, "low_mood_day_16"), "met");
+}
+
 }  // namespace
 }  // namespace vigil::scenario

@@ -1,3 +1,4 @@
+#include "platform/rpc/problem.h"
 #include "scenario/scene.h"
 
 namespace vigil::scenario {
@@ -99,6 +100,138 @@ TEST(SecondReportTest, WhatHeldGuardianContactThereHoldsItHere) {
   EXPECT_EQ(scene.See(c).holds_size(), 1);
   EXPECT_NE(scene.ClockState(c, "guardian_contact"), "running");
   EXPECT_EQ(scene.GuardianComes("class_teacher", c, "twins_mother", absl::Minutes(20)).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// PRV-06: a hold that joins waits for a decision, like one that begins here.
+TEST(SecondReportTest, AHoldThatJoinsIsUndecidedAndItsQuarterOfAnHourRuns) {
+  Scene scene;
+  const std::string c = scene.Report("teacher", {.signals = {"W1a"}, .in_sight = "teacher", .student = "twin"});
+  ASSERT_EQ(scene.ClockState(c, "guardian_contact"), "running");
+  const std::string by_name = scene.Report("doctor", {.signals = {"W1a"}, .home_unsafe = api::HOME_UNSAFE_UNSURE, .name = "小红", .in_class = "3-2"});
+  scene.Wait(absl::Minutes(5));
+  ASSERT_TRUE(scene.TryIdentify("office", by_name, "twin").ok());
+  EXPECT_EQ(scene.ClockState(c, "guardian_contact"), "cancelled");
+  EXPECT_EQ(scene.ClockState(c, "hold_decision"), "running");
+  EXPECT_EQ(scene.Due(c, "hold_decision"), scene.now() + absl::Minutes(15));
+  scene.Wait(absl::Minutes(16));
+  EXPECT_TRUE(scene.Rings(c, "hold_ladder"));
+  // To keep it is a decision too, and can be made.
+  api::HoldRequest keep;
+  keep.set_case_(c);
+  keep.set_kind("guardians");
+  ASSERT_TRUE(scene.Try(Scene::As("leader"), keep).ok());
+  EXPECT_FALSE(scene.Rings(c, "hold_ladder"));
+}
+
+// What the reporter is told, in words: what the rules advise, then the receipt with its number.
+TEST(AdviceTest, IsInTheReportersLanguageWith120First) {
+  Scene scene;
+  intake::Caller caller = Scene::As("teacher");
+  caller.language = "en-GB";
+  const auto answer = scene.TryReport(caller, Scene::RequestOf({.signals = {"W1i"}, .in_sight = "teacher"}));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(answer->advice(), ::testing::StartsWith("Injury, something swallowed, or danger right now: dial 120 first"));
+  EXPECT_THAT(answer->advice(), ::testing::HasSubstr("\nReceived, number " + scene.See(answer->case_id()).code() + "."));
+  EXPECT_THAT(answer->advice(), ::testing::HasSubstr("Duty phone 02100000000."));
+  EXPECT_THAT(answer->advice(), ::testing::Not(::testing::HasSubstr("{")));
+}
+
+TEST(AdviceTest, IsInTheSchoolsLanguageIfNoneIsAskedFor) {
+  Scene scene;
+  const auto answer = scene.TryReport(Scene::As("teacher"), Scene::RequestOf({.factors = {"H10w"}}));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(answer->advice(), ::testing::HasSubstr("先拨110"));
+  EXPECT_THAT(answer->advice(), ::testing::HasSubstr("已收到，回执"));
+}
+
+TEST(AdviceTest, IsTheSameWhenItIsAskedForAgainAfterARestart) {
+  Scene scene;
+  intake::Caller caller = Scene::As("teacher", "again", "body");
+  caller.language = "en";
+  const auto request = Scene::RequestOf({.signals = {"W1i"}, .in_sight = "teacher"});
+  const auto first = scene.TryReport(caller, request);
+  ASSERT_TRUE(first.ok());
+  scene.RestartIntake();
+  const auto second = scene.TryReport(caller, request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(first->SerializeAsString(), second->SerializeAsString());
+}
+
+// A photo or a document, and what names it.
+class AttachmentTest : public ::testing::Test {
+ protected:
+  const std::string kPhoto = std::string("\xFF\xD8\xFF\xE0", 4) + "the photo of a letter";
+  Scene scene_;
+};
+
+TEST_F(AttachmentTest, IsStoredAndStandsInTheReportWithWhoAndWhen) {
+  const auto stored = scene_.TryAttach(Scene::As("teacher"), kPhoto);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  const absl::Time at = scene_.now();
+  scene_.Wait(absl::Minutes(3));
+  auto request = Scene::RequestOf({.signals = {"W1b"}});
+  request.add_attachments(stored->id());
+  const auto answer = scene_.TryReport(Scene::As("teacher"), request);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  const auto received = scene_.ReceivedReport(answer->report_id());
+  ASSERT_TRUE(received.has_value());
+  ASSERT_EQ(received->attachments.size(), 1U);
+  EXPECT_EQ(received->attachments[0].id, stored->id());
+  EXPECT_EQ(received->attachments[0].hash.size(), 64U);
+  EXPECT_EQ(received->attachments[0].person, "teacher");
+  EXPECT_EQ(received->attachments[0].stored_time, at);
+}
+
+TEST_F(AttachmentTest, IsNotReadableOnTheDisk) {
+  ASSERT_TRUE(scene_.TryAttach(Scene::As("teacher"), kPhoto).ok());
+  EXPECT_EQ(scene_.BytesOnDisk().find("the photo of a letter"), std::string::npos);
+  EXPECT_GT(scene_.BytesOnDisk().size(), kPhoto.size());
+}
+
+TEST_F(AttachmentTest, ThatNobodyStoredIsRefusedNamingIt) {
+  const auto stored = scene_.TryAttach(Scene::As("teacher"), kPhoto);
+  ASSERT_TRUE(stored.ok());
+  auto request = Scene::RequestOf({.signals = {"W1b"}});
+  request.add_attachments(stored->id());
+  request.add_attachments("a-nothing");
+  const absl::Status refused = scene_.TryReport(Scene::As("teacher"), request).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  const auto problem = rpc::ReadProblem(refused);
+  ASSERT_TRUE(problem.has_value());
+  ASSERT_EQ(problem->errors.size(), 1U);
+  EXPECT_EQ(problem->errors[0].field, "attachments[1]");
+}
+
+TEST_F(AttachmentTest, OfNoKindThatIsTakenIsRefused) {
+  for (const std::string& content : {std::string(), std::string("GIF89a"), std::string("<html>"), std::string("MZ")}) {
+    EXPECT_EQ(scene_.TryAttach(Scene::As("teacher"), content).status().code(), absl::StatusCode::kInvalidArgument) << content;
+  }
+}
+
+TEST_F(AttachmentTest, TwiceWithTheSameKeyIsOneAlsoAfterARestart) {
+  const intake::Caller caller = Scene::As("teacher", "photo", "body");
+  const auto first = scene_.TryAttach(caller, kPhoto);
+  ASSERT_TRUE(first.ok()) << first.status();
+  scene_.RestartIntake();
+  const auto commits = scene_.Commits();
+  const auto second = scene_.TryAttach(caller, kPhoto);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(first->id(), second->id());
+  EXPECT_EQ(scene_.Commits(), commits);
+  EXPECT_EQ(scene_.TryAttach(Scene::As("teacher", "photo", "another"), kPhoto).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(AttachmentTest, MayBelongToARecord) {
+  const std::string c = scene_.Report("teacher", {.signals = {"W1a"}, .in_sight = "teacher"});
+  const auto stored = scene_.TryAttach(Scene::As("teacher"), "%PDF-1.4 ...");
+  ASSERT_TRUE(stored.ok());
+  api::FileWrittenReportRequest request;
+  request.set_case_(c);
+  (*request.mutable_fields())["facts"] = "what happened";
+  request.add_attachments("nothing");
+  EXPECT_EQ(scene_.Try(Scene::As("teacher"), request).status().code(), absl::StatusCode::kInvalidArgument);
+  request.set_attachments(0, stored->id());
+  EXPECT_TRUE(scene_.Try(Scene::As("teacher"), request).ok());
 }
 
 TEST(UnknownStudentTest, AReportOnSomebodyNobodyKnowsIsAcceptedAndRings) {

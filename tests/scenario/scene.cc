@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +32,17 @@ const std::map<std::string, std::string>& RoleOf() {
 
 }  // namespace
 
+// What stands in the log of reports.
+class Scene::Reader final : public Service {
+ public:
+  void OnCommit(const AppliedCommit& applied) override {
+    for (const domain::Event& event : applied.commit.events) {
+      if (const auto* report = std::get_if<domain::ReportReceived>(&event.body)) received[report->report_id] = *report;
+    }
+  }
+  std::map<std::string, domain::ReportReceived> received;
+};
+
 absl::Time TimeOf(const google::protobuf::Timestamp& t) { return contract::TimeFromProto(t); }
 
 Scene::Scene(absl::Time start) : world(start) {
@@ -38,6 +50,7 @@ Scene::Scene(absl::Time start) : world(start) {
   EXPECT_NE(mkdtemp(directory.data()), nullptr);
   directory_ = directory;
   answers_ = *IdempotencyIndex::Open(directory_ + "/answers.db");
+  blobs_ = *BlobStore::Open(directory_ + "/attachments");
   keys_ = world.keys().Connect();
   notice_keys_ = world.keys().Connect();
   list_keeper_ = std::make_unique<break_glass::ListKeeper>(&emergency_list_, keys_.get());
@@ -49,6 +62,7 @@ Scene::Scene(absl::Time start) : world(start) {
                              intake::IntakeDependencies dependencies{.keys = keys_.get(),
                                                                      .outbox = &outbox_,
                                                                      .answers = answers_.get(),
+                                                                     .blobs = blobs_.get(),
                                                                      .random = &world.random(),
                                                                      .worker = node.AddLoop(),
                                                                      .check_in_key = "a key for the codes of places"};
@@ -75,6 +89,8 @@ Scene::Scene(absl::Time start) : world(start) {
                                  notification::NotificationDependencies{.keys = notice_keys_.get(), .providers = {&phones}});
                            },
                        .attach = [](Service& service, Machine& machine) { static_cast<notification::Notification&>(service).Attach(&machine); }});
+
+  reader_ = &world.Run({.source = "audit", .writes = false, .make = [](Node&) { return std::make_unique<Reader>(); }});
 
   std::vector<api::PersonInput> people;
   for (const auto& [id, role] : RoleOf()) {
@@ -142,7 +158,7 @@ void Scene::TakeInEmergency(const std::string& person) {
 
 Scene::~Scene() {
   // Services before what they hold.
-  for (Node* node : {notice, timer, risk, intake}) node->Kill();
+  for (Node* node : {reader_, notice, timer, risk, intake}) node->Kill();
   answers_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
@@ -213,6 +229,13 @@ std::string Scene::Report(const std::string& who, const Saying& saying) {
   if (!answer.ok()) return "";
   last_report_ = answer->report_id();
   return answer->case_id();
+}
+
+absl::StatusOr<api::Attachment> Scene::TryAttach(const intake::Caller& caller, const std::string& content) {
+  api::StoreAttachmentRequest request;
+  request.set_school(kSchool);
+  request.set_content(content);
+  return Ask<api::Attachment>([&](intake::Reply<api::Attachment> reply) { desk().StoreAttachment(caller, request, std::move(reply)); });
 }
 
 absl::StatusOr<api::ReportReceipt> Scene::Receipt(const std::string& who, const std::string& report) {
@@ -350,10 +373,77 @@ void Scene::KeepUntil(absl::Time until, const std::string& guard, const std::str
   }
 }
 
-api::Case Scene::See(const std::string& case_id) {
+void Scene::TakeAndHandOver(const std::string& case_id) {
+  ASSERT_TRUE(Alert(case_id, "severe_ladder").has_value());
+  ASSERT_TRUE(TryTake("leader", Alert(case_id, "severe_ladder")->id()).ok());
+  ASSERT_TRUE(Spoke("teacher", case_id, "leader").ok());
+  ASSERT_TRUE(HandOver("leader", case_id, "mother").ok());
+}
+
+void Scene::CloseAfterHandover(const std::string& case_id) {
+  ASSERT_TRUE(FileReport("teacher", case_id).ok());
+  api::ReceiveWrittenReportRequest receive;
+  receive.set_case_(case_id);
+  ASSERT_TRUE(Try(As("office"), receive).ok());
+  for (const char* kind : {"aftercare_contact", "aftercare_morning"}) {
+    const auto filed = FileRecord("office", case_id, kind, {{"reached", "mother"}, {"arrived_safely", "true"}});
+    ASSERT_TRUE(filed.ok()) << filed.status();
+  }
+  ASSERT_TRUE(FileRecord("office", case_id, "aftercare_doctor", {{"seen", "true"}}).ok());
+  api::CloseRequest close;
+  close.set_case_(case_id);
+  close.set_reason("well again");
+  const auto closed = Try(As("leader"), close);
+  ASSERT_TRUE(closed.ok()) << closed.status();
+}
+
+std::optional<domain::ReportReceived> Scene::ReceivedReport(const std::string& report_id) {
+  const auto& received = reader_->service<Reader>().received;
+  const auto it = received.find(report_id);
+  return it == received.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::string Scene::BytesOnDisk() const {
+  std::string bytes;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    bytes.append(std::istreambuf_iterator<char>(file), {});
+  }
+  return bytes;
+}
+
+absl::StatusOr<api::Case> Scene::ApproveReturn(const std::string& who, const std::string& case_id, std::vector<std::pair<std::string, std::string>> fields) {
+  api::ApproveReturnRequest request;
+  request.set_case_(case_id);
+  for (const auto& [id, value] : fields) (*request.mutable_fields())[id] = value;
+  return Try(As(who), request);
+}
+
+absl::StatusOr<api::Case> Scene::TrySee(const std::string& who, const std::string& case_id) {
   api::CaseRequest request;
   request.set_case_(case_id);
-  const auto answer = Ask<api::Case>([&](intake::Reply<api::Case> reply) { desk().GetCase(As("leader"), request, std::move(reply)); });
+  return Ask<api::Case>([&](intake::Reply<api::Case> reply) { desk().GetCase(As(who), request, std::move(reply)); });
+}
+
+api::ListClocksResponse Scene::Clocks(const std::string& case_id) {
+  api::CaseRequest request;
+  request.set_case_(case_id);
+  const auto answer = Ask<api::ListClocksResponse>([&](intake::Reply<api::ListClocksResponse> reply) { desk().ListClocks(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.value_or(api::ListClocksResponse());
+}
+
+api::Custody Scene::Custody(const std::string& case_id) {
+  api::CaseRequest request;
+  request.set_case_(case_id);
+  const auto answer = Ask<api::Custody>([&](intake::Reply<api::Custody> reply) { desk().GetCustody(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.value_or(api::Custody());
+}
+
+api::Case Scene::See(const std::string& case_id) {
+  const auto answer = TrySee("leader", case_id);
   EXPECT_TRUE(answer.ok()) << answer.status();
   return answer.value_or(api::Case());
 }

@@ -64,6 +64,7 @@ class Scene {
   // A report that must be accepted. Its case.
   std::string Report(const std::string& who, const Saying& saying);
   std::string last_report() const { return last_report_; }
+  absl::StatusOr<api::Attachment> TryAttach(const intake::Caller& caller, const std::string& content);
   absl::StatusOr<api::ReportReceipt> Receipt(const std::string& who, const std::string& report);
 
   template <typename Request>
@@ -97,6 +98,15 @@ class Scene {
   // The guard answers every ten minutes, and the leader takes whatever rings, until then.
   void KeepUntil(absl::Time until, const std::string& guard, const std::string& case_id);
 
+  // A severe case is taken, spoken of, and the child is with the mother; then all that is owed is done, and it is closed.
+  void TakeAndHandOver(const std::string& case_id);
+  void CloseAfterHandover(const std::string& case_id);
+  absl::StatusOr<api::Case> ApproveReturn(const std::string& who, const std::string& case_id, std::vector<std::pair<std::string, std::string>> fields);
+
+  // What somebody sees who may read cases.
+  absl::StatusOr<api::Case> TrySee(const std::string& who, const std::string& case_id);
+  api::ListClocksResponse Clocks(const std::string& case_id);
+  api::Custody Custody(const std::string& case_id);
   // What the leader sees.
   api::Case See(const std::string& case_id);
   std::optional<api::ClockView> Clock(const std::string& case_id, std::string_view kind, int trigger = 0);
@@ -121,6 +131,11 @@ class Scene {
   // That person presses 1 on the last such call.
   void TakeInEmergency(const std::string& person);
 
+  // As it stands in the log.
+  std::optional<domain::ReportReceived> ReceivedReport(const std::string& report_id);
+  // Everything that intake has written to its disk.
+  std::string BytesOnDisk() const;
+
   // Intake is killed and comes back.
   void RestartIntake();
   intake::Intake& desk() { return intake->service<intake::Intake>(); }
@@ -137,6 +152,8 @@ class Scene {
   Node* notice = nullptr;
 
  private:
+  class Reader;
+
   template <typename Response>
   absl::StatusOr<Response> Ask(const std::function<void(intake::Reply<Response>)>& start) {
     const auto answer = std::make_shared<std::optional<absl::StatusOr<Response>>>();
@@ -158,8 +175,10 @@ class Scene {
   std::unique_ptr<intake::BreakGlass> break_glass_;
   std::unique_ptr<KeyStore> notice_keys_;
   FakeOutbox outbox_;
+  Node* reader_ = nullptr;
   std::string directory_;
   std::unique_ptr<IdempotencyIndex> answers_;
+  std::unique_ptr<BlobStore> blobs_;
   std::vector<std::string> people_;
   std::string last_report_;
   std::size_t heard_ = 0;

@@ -82,6 +82,11 @@ TEST_F(SupervisionTest, TwoAssessorsCanDecideThatAProvisionalLevelIsNotSevere) {
 }
 
 TEST_F(SupervisionTest, AMissedNightCheckInIsAGapThatRingsAndIsClosedByConfirmation) {
+  // Two adults at night.
+  scene_.KeepUntil(At("2026-03-10 21:00"), "teacher", case_);
+  ASSERT_TRUE(scene_.Offer("teacher", case_, {"teacher", "crisis"}).ok());
+  ASSERT_TRUE(scene_.Accept("crisis", case_).ok());
+  ASSERT_TRUE(scene_.Accept("teacher", case_).ok());
   scene_.KeepUntil(At("2026-03-11 02:00"), "teacher", case_);
   const absl::Time seen = scene_.now();
   scene_.Hush();

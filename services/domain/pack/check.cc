@@ -282,6 +282,9 @@ void CheckTexts(const Draft& draft, Problems& problems) {
       if (leaves) CheckLeavingWords(draft, who, written, problems);
     }
   }
+  if (!draft.pack.texts.empty() && draft.pack.ReportAnswer() == nullptr) {
+    problems.Add(RowPlace(draft, Kind::kText, draft.pack.texts.begin()->first), "no text says 'answers_report: true': reporters would be told nothing");
+  }
   const auto need_leaving = [&](const LadderRow& ladder, const std::string& text_id) {
     const auto text = draft.pack.texts.find(text_id);
     if (text == draft.pack.texts.end() || text->second.disclosure == Disclosure::kLeaves) return;

@@ -480,10 +480,11 @@ void Loader::ReadExpiry(MapReader& map, ClockRow& clock) {
   MapReader expiry(*value, absl::StrCat(map.what(), ": on_expiry"), *problems_);
   clock.expiry_ladder = ReadReference(expiry, "alert", Kind::kLadder);
   clock.expiry_proposes = ReadReference(expiry, "propose", Kind::kLevel);
+  clock.expiry_adds = ReadReference(expiry, "adds", Kind::kIndicator);
   clock.expiry_opens_gap = expiry.Bool("gap");
   clock.expiry_reopens_alert = expiry.Bool("reopen_alert");
   expiry.Finish();
-  if (clock.expiry_ladder.empty() && clock.expiry_proposes.empty() && !clock.expiry_opens_gap && !clock.expiry_reopens_alert) {
+  if (clock.expiry_ladder.empty() && clock.expiry_proposes.empty() && clock.expiry_adds.empty() && !clock.expiry_opens_gap && !clock.expiry_reopens_alert) {
     expiry.Wrong("does nothing");
   }
 }
@@ -516,7 +517,7 @@ void Loader::ReadClock(MapReader& map, const std::string& id) {
   ReadCommon(map, id, row);
   row.starts_on = ReadFacts(map, "starts_on");
   row.only_supervised = map.Bool("only_supervised");
-  const auto from = map.OneOf("starts_from", {"now", "discovered_time", "arrival_time", "shift_end"});
+  const auto from = map.OneOf("starts_from", {"now", "discovered_time", "arrival_time", "shift_end", "observed_time"});
   row.from = static_cast<ClockRow::From>(from.value_or(0));
   ReadDue(map, row);
   row.real_time = map.Bool("real_time");
@@ -728,6 +729,8 @@ void Loader::ReadText(MapReader& map, const std::string& id) {
   MessageText row;
   ReadCommon(map, id, row, /*named=*/false);
   row.disclosure = map.OneOf("disclosure", {"leaves", "inside"}) == 1 ? Disclosure::kInside : Disclosure::kLeaves;
+  row.answers_report = map.Bool("answers_report");
+  if (row.answers_report && draft_.pack.ReportAnswer() != nullptr) map.Wrong("another text answers reports already");
   std::vector<WrittenText> written;
   row.text = ReadTextIn(map, "text", &written);
   if (!Enter(Kind::kText, map, id)) return;

@@ -42,4 +42,11 @@ const LadderRow* Pack::EmergencyLadder() const {
   return nullptr;
 }
 
+const MessageText* Pack::ReportAnswer() const {
+  for (const auto& [key, text] : texts) {
+    if (text.answers_report) return &text;
+  }
+  return nullptr;
+}
+
 }  // namespace vigil::domain

@@ -107,7 +107,7 @@ struct FactPattern {
 
 struct ClockRow : Row {
   // The instant that the clock counts from.
-  enum class From : std::uint8_t { kNow, kDiscovered, kArrival, kShiftEnd };
+  enum class From : std::uint8_t { kNow, kDiscovered, kArrival, kShiftEnd, kObserved };
   // Running clocks of the same kind: one a trigger, one a case (a new start replaces a running one: rolling), one a report.
   enum class OnePer : std::uint8_t { kTrigger, kCase, kReport };
 
@@ -137,6 +137,7 @@ struct ClockRow : Row {
   // On expiry:
   std::string expiry_ladder;
   std::string expiry_proposes;            // a level (an unanswered face-to-face question becomes severe)
+  std::string expiry_adds;                // an indicator that time alone has made true (low mood, the sixteenth day); rules look at it
   bool expiry_opens_gap = false;          // a gap in the custody chain from the last confirmation
   bool expiry_reopens_alert = false;      // the taken alert comes back (taken, then no adult beside)
 };
@@ -234,6 +235,8 @@ enum class Disclosure : std::uint8_t { kLeaves, kInside };
 
 struct MessageText : Row {
   Disclosure disclosure = Disclosure::kLeaves;
+  // What every reporter is told. One text of the pack is.
+  bool answers_report = false;
   Text text;
 };
 
@@ -273,6 +276,8 @@ struct Pack {
   const LadderRow* FindLadder(std::string_view id) const;
   // The ladder that break-glass rings; null: the pack has none.
   const LadderRow* EmergencyLadder() const;
+  // What every reporter is told; null: the pack has no such text (it does not load then).
+  const MessageText* ReportAnswer() const;
 };
 
 }  // namespace vigil::domain

@@ -9,7 +9,7 @@ namespace vigil::domain {
 inline constexpr std::string_view kMayReport = "report";
 inline constexpr std::string_view kMayPlaceHold = "hold.place";
 
-inline constexpr std::array<std::string_view, 36> kPermissions{
+inline constexpr std::array<std::string_view, 37> kPermissions{
     kMayReport,
     "case.read",
     "case.list",
@@ -36,6 +36,7 @@ inline constexpr std::array<std::string_view, 36> kPermissions{
     "hold.lift",
     "recuse",
     "case.close",
+    "return.approve",
     "record.file",
     "record.read",
     "directory.write",

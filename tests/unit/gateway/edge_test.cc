@@ -249,6 +249,31 @@ TEST_F(EdgeTest, ABodyMustBeJson) {
   EXPECT_EQ(Handle(request).status, 201);
 }
 
+TEST_F(EdgeTest, AnAttachmentIsWhatItsFirstBytesSay) {
+  const std::string path = "/api/v1/schools/s1/attachments";
+  intake::v1::Attachment stored;
+  stored.set_id("a1");
+  intake_.answer = stored.SerializeAsString();
+  for (const std::string& body : {std::string("\xFF\xD8\xFF\xE0 jpeg"), std::string("\x89PNG\r\n\x1A\n png"), std::string("%PDF-1.7 pdf")}) {
+    HttpRequest request = Request("POST", path, body);
+    request.headers.Set("Content-Type", "text/html");
+    const HttpResponse response = Handle(std::move(request));
+    EXPECT_EQ(response.status, 201);
+    EXPECT_EQ(json::parse(response.body), json::parse(R"({"id":"a1"})"));
+    intake::v1::StoreAttachmentRequest passed;
+    ASSERT_TRUE(passed.ParseFromString(intake_.asked.back().request));
+    EXPECT_EQ(passed.content(), body);
+  }
+  const std::size_t asked = intake_.asked.size();
+  for (const std::string& body : {std::string(), std::string("GIF89a"), std::string("\xFF\xD8"), std::string(R"({"id":1})")}) {
+    HttpRequest request = Request("POST", path, body);
+    request.headers.Set("Content-Type", "image/jpeg");
+    EXPECT_EQ(Handle(std::move(request)).status, 415) << body;
+  }
+  EXPECT_EQ(intake_.asked.size(), asked);
+  EXPECT_EQ(edge_->MaxBodyBytes("POST", path), std::size_t{10} << 20);
+}
+
 TEST_F(EdgeTest, AnEmptyBodyNeedsNoType) { EXPECT_EQ(Handle(Request("POST", "/api/v1/cases/c1:close")).status, 400); }
 
 TEST_F(EdgeTest, AWrongBodySaysWhichFields) {

@@ -155,6 +155,7 @@ rules:
 )";
   files["texts.yaml"] = R"(texts:
   words:
+    answers_report: true
     text:
       zh-CN: 请回电{phone}，编号{code}
       en: call {phone}, number {code}

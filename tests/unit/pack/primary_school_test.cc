@@ -289,13 +289,14 @@ TEST_F(PrimarySchoolTest, OutsideMethodsFileTheirRecords) {
   EXPECT_EQ(pack().records.at("written_report").filed_by, "fileWrittenReport");
   EXPECT_EQ(pack().records.at("written_report").acknowledged_by, "counselling_office");
   EXPECT_EQ(pack().records.at("handover").filed_by, "handOverToGuardian");
+  EXPECT_EQ(pack().records.at("return_to_school").filed_by, "approveReturn");
 }
 
 // Rows of the table "Default rows (provisional)": each sentence of it is a row.
 TEST_F(PrimarySchoolTest, HasARowForEverySentenceOfTheDefaults) {
   std::map<std::string, std::string> proposed;
   for (const RuleRow& rule : pack().rules) proposed[rule.id] = rule.propose;
-  EXPECT_EQ(proposed.size(), 25u);
+  EXPECT_EQ(proposed.size(), 26u);
   EXPECT_EQ(proposed.at("first-person-wish-is-severe"), "severe");
   EXPECT_EQ(proposed.at("means-attempt-or-injury-is-extreme"), "extreme");
   EXPECT_EQ(proposed.at("other-death-content-is-high"), "high");
@@ -310,6 +311,7 @@ TEST_F(PrimarySchoolTest, HasARowForEverySentenceOfTheDefaults) {
   EXPECT_EQ(proposed.at("two-kinds-of-signals-are-high"), "high");
   EXPECT_EQ(proposed.at("two-kinds-with-a-grave-one-are-severe"), "severe");
   EXPECT_EQ(proposed.at("one-factor-is-watched"), "watch");
+  EXPECT_EQ(proposed.at("low-mood-is-watched-until-day-sixteen"), "watch");
   EXPECT_EQ(proposed.at("danger-to-others-starts-protection"), "") << "never alone a ground for a level";
   EXPECT_EQ(proposed.at("concrete-danger-to-others-is-high"), "high");
   EXPECT_EQ(proposed.at("returned-student-is-high"), "high");
