@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -24,7 +25,7 @@ absl::Time StartTime(const ClockRow& row, const CaseState& c, int trigger, std::
     case ClockRow::From::kNow:
       return now;
     case ClockRow::From::kDiscovered:
-      if (trigger > 0) return c.triggers[static_cast<std::size_t>(trigger) - 1].discovered_time;
+      if (trigger > 0 && !Planted("written-report-counts-from-entry")) return c.triggers[static_cast<std::size_t>(trigger) - 1].discovered_time;
       for (const ReportState& report : c.reports) {
         if (report.report_id == report_id) return report.discovered_time;
       }
@@ -216,7 +217,8 @@ std::optional<ClockDue> NextDue(const Pack& pack, const ClockState& clock) {
     const absl::Time following = last ? clock.due_time : clock.due_time - row->warn_before[next + 1];
     if (at < following) return ClockDue{ClockDue::What::kWarning, at, static_cast<int>(next)};
   }
-  return ClockDue{ClockDue::What::kExpiry, clock.due_time, 0};
+  const absl::Duration off = Planted("expires-early") ? -absl::Seconds(2) : Planted("expires-late") ? absl::Seconds(2) : absl::ZeroDuration();
+  return ClockDue{ClockDue::What::kExpiry, clock.due_time + off, 0};
 }
 
 }  // namespace vigil::domain

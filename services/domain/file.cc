@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "domain/classify.h"
 #include "domain/fold.h"
+#include "domain/planted.h"
 
 namespace vigil::domain {
 
@@ -42,7 +43,7 @@ const LevelRow& EffectiveLevel(const Pack& pack, const FileState& file) { return
 Applied Apply(FileState& file, const Commit& commit, const FoldContext& context) {
   Applied applied;
   applied.guard = Check(file, commit, context);
-  if (!applied.guard.ok()) return applied;
+  if (!applied.guard.ok() && !(Planted("void-commits-take-effect") && file.current)) return applied;
   const Fold fold{file, commit, context, applied};
   for (const Event& event : commit.events) std::visit(fold, event.body);
   fold.WatchCover();
@@ -59,7 +60,7 @@ std::vector<Event> AlertsToRaise(const FileState& before, const Commit& draft, c
     if (ladder.empty()) return;
     raised.push_back(Event{AlertRaised{.alert_id = ids(absl::StrCat(ladder, "/", raised.size())), .ladder = ladder, .clock_id = clock_id, .trigger = trigger}});
   };
-  if (applied.new_trigger > 0) raise(EffectiveLevel(context.pack, after).ladder, "", applied.new_trigger);
+  if (applied.new_trigger > 0 && !Planted("trigger-raises-no-alert")) raise(EffectiveLevel(context.pack, after).ladder, "", applied.new_trigger);
   for (const Event& event : draft.events) {
     const auto of_clock = [&](const std::string& clock_id, std::string ClockRow::*ladder) {
       const ClockState* clock = FindClock(before, clock_id);
@@ -68,7 +69,7 @@ std::vector<Event> AlertsToRaise(const FileState& before, const Commit& draft, c
     };
     if (const auto* warned = std::get_if<ClockWarned>(&event.body)) of_clock(warned->clock_id, &ClockRow::warn_ladder);
     if (const auto* reviewed = std::get_if<ClockReviewed>(&event.body)) of_clock(reviewed->clock_id, &ClockRow::review_ladder);
-    if (const auto* expired = std::get_if<ClockExpired>(&event.body)) of_clock(expired->clock_id, &ClockRow::expiry_ladder);
+    if (const auto* expired = std::get_if<ClockExpired>(&event.body); expired != nullptr && !Planted("expiry-rings-nobody")) of_clock(expired->clock_id, &ClockRow::expiry_ladder);
   }
   for (const auto& [id, ladder] : context.pack.ladders) {
     for (const FactDetail& fact : applied.facts) {

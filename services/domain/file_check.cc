@@ -6,6 +6,7 @@
 #include "domain/classify.h"
 #include "domain/file.h"
 #include "domain/lookup.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -52,7 +53,7 @@ struct Guard {
     const int now = EffectiveRank(context.pack, &file);
     const int to = context.pack.Rank(e.level);
     if (to < 0) return absl::InvalidArgumentError("unknown level");
-    if (to < now && context.pack.Level(now).lowered_face_to_face) {
+    if (to < now && context.pack.Level(now).lowered_face_to_face && !Planted("one-expert-lowers-severe")) {
       if (e.kind != "group" || !e.face_to_face) {
         return Refuse("lowering this level needs a new face-to-face assessment by the assessment group");
       }
@@ -87,7 +88,7 @@ struct Guard {
   absl::Status operator()(const ClockExpired& e) const {
     const ClockState* clock = Running(e.clock_id);
     if (clock == nullptr || clock->due_time != e.due_time) return Refuse("the clock has moved on");
-    return commit.recorded_time >= e.due_time ? absl::OkStatus() : Refuse("the clock is not due");
+    return commit.recorded_time >= e.due_time || Planted("expires-early") ? absl::OkStatus() : Refuse("the clock is not due");
   }
   absl::Status operator()(const ClockReviewed& e) const {
     const ClockState* clock = Running(e.clock_id);
@@ -174,7 +175,7 @@ struct Guard {
   }
   absl::Status operator()(const ShiftAccepted& e) const {
     if (absl::Status supervised = Supervised(); !supervised.ok()) return supervised;
-    if (!Contains(custody().offered_to, e.person)) return Refuse("custody was not offered to this person");
+    if (!Contains(custody().offered_to, e.person) && !Planted("anybody-takes-over")) return Refuse("custody was not offered to this person");
     if (Contains(custody().accepted, e.person)) return Refuse("accepted already");
     // The last to accept makes the shift: by then the level, or who is at work, may be another.
     if (custody().accepted.size() + 1 < custody().offered_to.size()) return absl::OkStatus();
@@ -210,8 +211,8 @@ struct Guard {
   absl::Status operator()(const HandedOverToGuardian& e) const {
     if (absl::Status held = HeldBack(); !held.ok()) return held;
     if (absl::Status known = KnownGuardian(e.guardian); !known.ok()) return known;
-    if (context.school.people.at(e.guardian).excluded) return Refuse("the child must not be given to this person");
-    if (!e.identity_checked) return Refuse("the guardian's identity has not been checked");
+    if (context.school.people.at(e.guardian).excluded && !Planted("given-to-the-excluded")) return Refuse("the child must not be given to this person");
+    if (!e.identity_checked && !Planted("given-without-a-look-at-papers")) return Refuse("the guardian's identity has not been checked");
     if (current().phase == CasePhase::kHandedOver) return Refuse("the child was handed over already");
     return absl::OkStatus();
   }
@@ -254,7 +255,7 @@ struct Guard {
   }
   absl::Status operator()(const CaseMoved&) const { return absl::OkStatus(); }
   absl::Status operator()(const CaseClosed&) const {
-    if (custody().supervised) return Refuse("special supervision is running: it ends only with a handover or a signed decision");
+    if (custody().supervised && !Planted("closed-under-supervision")) return Refuse("special supervision is running: it ends only with a handover or a signed decision");
     const FactDetail closing{.fact = Fact::kCaseClosed};
     for (const ClockState& clock : current().clocks) {
       if (!IsOwed(clock)) continue;

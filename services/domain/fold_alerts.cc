@@ -3,6 +3,7 @@
 
 #include "domain/fold.h"
 #include "domain/lookup.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -194,7 +195,7 @@ void Fold::operator()(const AttemptProgressed& e) const {
         case AttemptEvent::kUnspecified:
           break;
       }
-      if (e.event == AttemptEvent::kSent && !alert.attempted) {
+      if (e.event == AttemptEvent::kSent && !alert.attempted && !Planted("first-call-never-met")) {
         alert.attempted = true;
         Raise(Fact::kCallAttempted, alert.ladder, alert.trigger);
       }

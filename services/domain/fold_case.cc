@@ -3,6 +3,7 @@
 
 #include "domain/fold.h"
 #include "domain/lookup.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -94,7 +95,7 @@ void Fold::operator()(const Classified& e) const {
   }
   NoteIndicators(report->indicators);
   // Provisional never lowers: neither itself nor the final level (ASM-03).
-  if (pack().Rank(e.level) > pack().Rank(current().provisional)) current().provisional = e.level;
+  if (Planted("rules-lower-a-level") || pack().Rank(e.level) > pack().Rank(current().provisional)) current().provisional = e.level;
   const int trigger = e.trigger ? NewTrigger(report->report_id, report->discovered_time) : 0;
   const std::string report_id = report->report_id;
   const bool rung = IsSet(report->rung_time);

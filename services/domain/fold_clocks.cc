@@ -3,6 +3,7 @@
 
 #include "domain/fold.h"
 #include "domain/lookup.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -35,7 +36,7 @@ void Fold::StartAll(const std::vector<std::string>& kinds, int trigger) const {
     const bool running = std::any_of(current().clocks.begin(), current().clocks.end(),
                                      [&](const ClockState& c) { return c.kind == kind && IsOwed(c); });
     if (rolling && running) continue;
-    if (row->one_per == ClockRow::OnePer::kTrigger && trigger == 0) continue;
+    if (row->one_per == ClockRow::OnePer::kTrigger && (trigger == 0 || (trigger > 1 && Planted("second-trigger-starts-nothing")))) continue;
     Start(kind, trigger);
   }
 }
@@ -46,7 +47,7 @@ void Fold::Retime(const LevelRow& level) const {
     const ClockRow* row = pack().FindClock(clock.kind);
     if (row == nullptr) continue;
     const auto it = row->due_after_level.find(level.id);
-    if (it != row->due_after_level.end()) clock.due_time = std::min(clock.due_time, clock.start_time + it->second);
+    if (it != row->due_after_level.end() && !Planted("higher-level-checks-as-before")) clock.due_time = std::min(clock.due_time, clock.start_time + it->second);
   }
 }
 
@@ -80,7 +81,7 @@ void Fold::operator()(const ClockExpired& e) const {
       if (alert.phase == AlertPhase::kTaken && its_taking && alert.trigger == expired.trigger && expired.trigger > 0) Reopen(alert);
     }
   }
-  if (row->expiry_opens_gap) OpenGap(IsSet(custody().seen_time) ? custody().seen_time : expired.start_time, "check_in_missed");
+  if (row->expiry_opens_gap && !Planted("missed-check-in-opens-no-gap")) OpenGap(IsSet(custody().seen_time) ? custody().seen_time : expired.start_time, "check_in_missed");
   if (row->repeats_daily) {
     std::string started = StartNextDay(pack(), current(), expired);
     if (!started.empty()) applied.clocks.push_back({std::move(started), expired.kind, ClockPhase::kRunning});

@@ -3,6 +3,7 @@
 
 #include "domain/fold.h"
 #include "domain/lookup.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -135,7 +136,7 @@ void Fold::BeginSupervision() const {
   } else {
     c.holders.clear();
     OpenInterval({});
-    if (c.gaps.empty() || IsSet(c.gaps.back().to_time)) c.gaps.push_back({.from_time = now(), .reason = "unconfirmed"});
+    if ((c.gaps.empty() || IsSet(c.gaps.back().to_time)) && !Planted("unconfirmed-is-no-gap")) c.gaps.push_back({.from_time = now(), .reason = "unconfirmed"});
   }
 }
 
@@ -189,7 +190,7 @@ void Fold::operator()(const ShiftOffered& e) const {
 void Fold::operator()(const ShiftAccepted& e) const {
   CustodyState& c = custody();
   c.accepted.push_back(e.person);
-  if (c.accepted.size() < c.offered_to.size()) return;
+  if (c.accepted.size() < c.offered_to.size() && !Planted("one-of-two-takes-over")) return;
   std::vector<std::string> holders = c.offered_to;
   GiveTo(std::move(holders), "shift_accepted");
 }
@@ -199,7 +200,7 @@ void Fold::operator()(const CheckedIn& e) const {
     // The chain must not say that they have the child.
     CustodyState& c = custody();
     CloseInterval("not_in_sight");
-    std::erase(c.holders, e.person);
+    if (!Planted("holds-a-child-not-in-sight")) std::erase(c.holders, e.person);
     OpenInterval(c.holders);
     return OpenGap(now(), "not_in_sight");
   }
@@ -239,7 +240,7 @@ void Fold::operator()(const DepartureRecorded& e) const {
     return;
   }
   CloseInterval("departure_recorded");
-  custody().holders.clear();
+  if (!Planted("holds-a-child-that-left")) custody().holders.clear();
   custody().offered_to.clear();
   OpenInterval({});
   OpenGap(now(), "departure");

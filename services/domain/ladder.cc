@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "domain/on_call.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -71,7 +72,7 @@ std::optional<Climb> NextClimb(const Pack& pack, const SchoolState& school, cons
   }
   // The round is over.
   const bool nobody = here == 0 && !alert.reachable_in_round;
-  if (!ladder->endless) {
+  if (!ladder->endless || Planted("ladder-ends")) {
     climb.event.step = alert.step;
     climb.event.round = alert.round;
     climb.event.ended = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "domain/planted.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -130,7 +131,7 @@ std::vector<std::string> ResolveTarget(const Pack& pack, const SchoolState& scho
   }
   std::erase_if(people, [&](const std::string& id) {
     const PersonState* person = Find(school, id);
-    return person == nullptr || person->on_leave || std::find(c.recused.begin(), c.recused.end(), id) != c.recused.end();
+    return person == nullptr || person->on_leave || (std::find(c.recused.begin(), c.recused.end(), id) != c.recused.end() && !Planted("rings-the-recused"));
   });
   return people;
 }

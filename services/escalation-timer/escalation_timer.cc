@@ -9,6 +9,7 @@
 #include "domain/clocks.h"
 #include "domain/file.h"
 #include "domain/ladder.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 #include "platform/metrics/metric_names.h"
 
@@ -35,7 +36,7 @@ struct Due {
 };
 
 bool GoesBefore(const Due& a, const Due& b) {
-  return a.priority != b.priority ? a.priority > b.priority : a.not_before < b.not_before;
+  return a.priority != b.priority && !Planted("severe-waits-its-turn") ? a.priority > b.priority : a.not_before < b.not_before;
 }
 
 int PriorityOfLadder(const domain::Pack& pack, std::string_view ladder) {
@@ -118,7 +119,7 @@ Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::Scho
   };
   for (const domain::ClockState& clock : file.state.current->clocks) {
     const std::optional<domain::ClockDue> next = domain::NextDue(pack_, clock);
-    if (!next) continue;
+    if (!next || (next->what == domain::ClockDue::What::kWarning && Planted("no-warnings"))) continue;
     consider({.not_before = next->not_before,
               .priority = PriorityOfClock(pack_, *pack_.FindClock(clock.kind), next->what),
               .clock = &clock,
@@ -127,7 +128,7 @@ Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::Scho
   }
   for (const domain::AlertState& alert : file.state.current->alerts) {
     std::optional<domain::Climb> climb = domain::NextClimb(pack_, school, file.state, alert, now);
-    if (!climb) continue;
+    if (!climb || Planted("ladder-never-climbs")) continue;
     consider({.not_before = climb->not_before, .priority = PriorityOfLadder(pack_, alert.ladder), .climb = std::move(climb->event)});
   }
   if (const absl::Time at = domain::CoverFailsAt(pack_, school, file.state, now); at != absl::InfiniteFuture()) {

@@ -5,6 +5,7 @@
 
 #include "contract/time_conversion.h"
 #include "domain/file.h"
+#include "domain/planted.h"
 #include "intake/names.h"
 #include "intake/once.h"
 #include "intake/pending_report.h"
@@ -91,7 +92,7 @@ void Intake::Remember(const std::string& key, const std::string& body_hash, cons
 
 // The answers are a function of the log: what was not yet written when we died is written again from what we read.
 void Intake::RememberAnswer(const AppliedCommit& applied) {
-  if (dependencies_.answers == nullptr || applied.commit.source != kSource) return;
+  if (dependencies_.answers == nullptr || applied.commit.source != kSource || Planted("answers-are-forgotten")) return;
   const auto partition = static_cast<std::uint32_t>(applied.partition);
   const IndexPosition position{applied.position.sequence, applied.position.index};
   if (position <= dependencies_.answers->StoredPosition(partition)) return;

@@ -6,6 +6,7 @@
 #include "contract/time_conversion.h"
 #include "domain/classify.h"
 #include "domain/file.h"
+#include "domain/planted.h"
 #include "domain/wording.h"
 #include "intake/intake.h"
 #include "intake/names.h"
@@ -97,6 +98,11 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
 }
 
 void Intake::AcceptReport(std::shared_ptr<PendingReport> report) {
+  if (Planted("accepted-before-it-is-stored") && report->reply) {
+    v1::CreateReportResponse early;
+    early.set_report_id(report->report_id);
+    std::exchange(report->reply, nullptr)(early);
+  }
   const v1::CreateReportRequest& request = report->request;
   const std::string& school = request.school();
   // An id that was accepted unseen and is nobody's is for a person to look at, like a name.
@@ -152,7 +158,7 @@ void Intake::OnReportStored(PendingReport& report, const absl::StatusOr<Machine:
 
 absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   // From the outbox and by an append that was thought lost it may come twice; it is one report.
-  if (files_by_report_.contains(report.report_id)) return absl::AlreadyExistsError("the report is in the log");
+  if (files_by_report_.contains(report.report_id) && !Planted("outbox-reports-twice")) return absl::AlreadyExistsError("the report is in the log");
   const v1::CreateReportRequest& request = report.request;
   const std::string& school_id = request.school();
   const absl::Time now = machine_->Now();
@@ -175,6 +181,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   if (!report.to_identify) event.student = request.student().id();
   event.channel = request.channel().empty() ? "web" : request.channel();
   event.reporter_kind = request.reporter().kind().empty() ? "staff" : request.reporter().kind();
+  if (Planted("a-name-in-clear")) event.reporter_kind = request.narrative();
   event.reporter = report.caller.person;
   event.observed_time = TimeOf(request.has_observed_time(), request.observed_time());
   event.discovered_time = request.has_discovered_time() ? std::min(contract::TimeFromProto(request.discovered_time()), now) : report.accepted;

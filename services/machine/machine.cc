@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "domain/planted.h"
 #include "platform/crypto/derive.h"
 #include "platform/crypto/hash.h"
 #include "platform/logging/log.h"
@@ -148,6 +149,7 @@ void Machine::NoticeCaughtUp() {
   service_->OnCaughtUp();
   TellOfQuarantine();
   // What a restart left undone was not planned while the past was read; now it is.
+  if (Planted("forgets-its-work-when-restarted")) return;
   for (auto& [id, file] : files_) PlanFile(file);
 }
 
@@ -207,7 +209,7 @@ void Machine::OnMessage(LogMessage message) {
                                       [&](const auto& source) { return source.first == message.source; });
     if (trusted != options_.trusted_sources.end()) {
       batch = DecodeBatch(message.body, message.partition, message.source, trusted->second);
-      if (batch.ok() && batch->previous_hash != partition.chain[message.source]) batch = absl::DataLossError("replayed or out of its chain");
+      if (batch.ok() && batch->previous_hash != partition.chain[message.source] && !Planted("replayed-batches-are-read")) batch = absl::DataLossError("replayed or out of its chain");
     }
   }
   {
@@ -251,7 +253,7 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
   domain::Commit commit = contract::FromProto(proto);
   // Two sources may decide in one moment and land the other way round. In a partition time does not go back: every reader takes a commit at the
   // latest time recorded before it, so what is folded, and when it was, is the same for all.
-  commit.recorded_time = std::max(commit.recorded_time, partition.last_recorded);
+  if (!Planted("time-goes-back")) commit.recorded_time = std::max(commit.recorded_time, partition.last_recorded);
   ++statistics_.commits;
   const CommitPlace place{partition.number, sequence, index};
   if (options_.crash_marker != nullptr) {
@@ -304,7 +306,7 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
   }
   if (file != nullptr && caught_up_) PlanFile(*file);
   if (waiting == nullptr) return;
-  if (applied.guard.ok()) {
+  if (applied.guard.ok() || Planted("void-told-as-done")) {
     waiting->done(Outcome{commit, applied, file, position, partition.number});
   } else if (waiting->tries < kMaxDecisions) {
     // Void where it landed: the state had moved. Decide again, and tell the caller what that says.
@@ -596,6 +598,7 @@ void Machine::Resend(Partition& partition) {
     return;
   }
   partition.outcome_unknown = false;
+  if (Planted("offered-again-with-another-sequence")) partition.in_flight->expected_last = partition.own_last_sequence;
   Append(partition);
 }
 
@@ -606,7 +609,7 @@ void Machine::GiveBack(Partition& partition) {
   ++statistics_.conflicts;
   for (std::size_t i = 0; i < batch.commands.size(); ++i) {
     if (batch.files[i] != nullptr) batch.files[i]->in_flight = false;
-    if (batch.commands[i].done) {
+    if (batch.commands[i].done && !Planted("fenced-commands-are-lost")) {
       partition.commands[0].push_back(std::move(batch.commands[i]));
     } else if (batch.files[i] != nullptr) {
       PlanFile(*batch.files[i]);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "domain/file.h"
 #include "domain/on_call.h"
+#include "domain/planted.h"
 #include "domain/school_time.h"
 #include "notification/texts.h"
 #include "platform/crypto/derive.h"
@@ -278,6 +279,7 @@ std::vector<std::string> Notification::PeopleOfStep(const FileEntry& file, const
 // InfiniteFuture: it was not refused.
 absl::Time Notification::RetryTime(const FileEntry& file, const domain::AttemptState& last, int tries, absl::Time now) const {
   absl::Time refused = absl::InfinitePast();
+  if (Planted("refusal-is-final")) return absl::InfiniteFuture();
   if (last.event == AttemptEventState::kNotReached) {
     const auto attempt = attempts_.find(last.attempt_id);
     if (attempt == attempts_.end() || !attempt->second.Has(AttemptEvent::kRefused)) return absl::InfiniteFuture();
@@ -356,7 +358,7 @@ void Notification::OnCaughtUp() {
     for (const domain::AlertState& alert : entry.state.current->alerts) {
       for (const domain::AttemptState& attempt : alert.attempts) {
         Index(file, attempt);
-        if (attempt.event == AttemptEventState::kIntended) Enqueue(attempt.attempt_id);
+        if (attempt.event == AttemptEventState::kIntended && !Planted("calls-cut-off-are-not-made-again")) Enqueue(attempt.attempt_id);
       }
     }
   }
@@ -469,7 +471,7 @@ void Notification::Ask(const std::string& attempt_id, Attempt& attempt, bool fir
   const domain::FileState& file = attempt.file->state;
   const domain::AlertState* alert = domain::FindAlert(file, attempt.alert_id);
   // It was taken or closed, or the person was taken off the matter, while this waited its turn.
-  if (alert == nullptr || alert->phase != AlertPhase::kOpen || IsRecused(file, attempt.person)) return not_asked(AttemptEvent::kDropped);
+  if (alert == nullptr || (alert->phase != AlertPhase::kOpen && !Planted("rings-what-was-taken")) || IsRecused(file, attempt.person)) return not_asked(AttemptEvent::kDropped);
   const domain::AttemptState* state = FindAttempt(*alert, attempt_id);
   const domain::LadderRow* ladder = pack().FindLadder(alert->ladder);
   if (ladder == nullptr) return not_asked(AttemptEvent::kDropped);
@@ -662,7 +664,7 @@ void Notification::OnCallback(Callback callback, Reply reply) {
   Attempt& attempt = it->second;
   const absl::Time event_time = DomainTime(callback.real_time);
   if (callback.event == AttemptEvent::kDigits) {
-    if (callback.digits == "1") return TakeOrRecord(callback.id, AttemptEvent::kDigits, "keypress", event_time, std::move(reply));
+    if (callback.digits == "1" || Planted("any-key-takes")) return TakeOrRecord(callback.id, AttemptEvent::kDigits, "keypress", event_time, std::move(reply));
     if (callback.digits == "2") callback.event = AttemptEvent::kDeclined;
   } else if (callback.event == AttemptEvent::kReplied) {
     const std::string folded = FoldReply(callback.text);
@@ -675,6 +677,7 @@ void Notification::OnCallback(Callback callback, Reply reply) {
   } else if (callback.event == AttemptEvent::kBridged && !attempt.Has(AttemptEvent::kBridged)) {
     return RecordSpoken(callback.id, event_time, std::move(reply));
   }
+  if (Planted("receipt-acknowledged-and-lost")) return reply(absl::OkStatus());
   // Told again, as the answer to the first time was lost.
   if (attempt.Has(callback.event)) return reply(absl::OkStatus());
   if (unwritten_receipts_ >= kMaxUnwrittenReceipts) return reply(absl::UnavailableError("too many receipts wait for the log"));

@@ -55,6 +55,12 @@ People::People(World* world, Phones* phones) : world_(*world), phones_(*phones),
     if (std::holds_alternative<domain::ReportReceived>(first.body) || std::holds_alternative<domain::CaseJoined>(first.body)) {
       Care& care = CareFor(applied.commit.school, applied.commit.file);
       LookLater(care, dice_.Between(absl::Milliseconds(100), absl::Minutes(6)));
+    } else if (std::holds_alternative<domain::AlertTaken>(first.body)) {
+      // Who takes an alert mostly does what it asks for.
+      Care& care = CareFor(applied.commit.school, applied.commit.file);
+      if (!dice_.Chance(0.3 + 0.65 * care.diligence)) return;
+      care.comes = true;
+      LookLater(care, dice_.Between(absl::Seconds(20), absl::Minutes(9)));
     }
   };
 }
@@ -149,7 +155,7 @@ void People::OnAnswer(const std::shared_ptr<Request>& request, const absl::Statu
       same->done = false;
       same->most_sends = call.sends + 1;
       Send(same, dice_.Chance(0.5) ? dice_.Between(absl::Milliseconds(1), absl::Seconds(5)) : dice_.Between(absl::Minutes(1), absl::Hours(30)));
-      if (dice_.Chance(0.3)) {
+      if (!call.commit_id.empty() && dice_.Chance(0.3)) {
         // The same key with other words in it.
         auto other = std::make_shared<Request>(*request);
         other->done = false;
@@ -212,7 +218,7 @@ void People::Begin(int schools, absl::Time end) {
     School& school = *schools_.back();
     school.number = i;
     school.id = absl::StrCat("s", world_.options().seed % 100'000, "-", i);
-    school.between_reports = dice_.Between(absl::Hours(20), absl::Hours(100));
+    school.between_reports = dice_.Between(absl::Hours(32), absl::Hours(160)) / world_.options().busy;
     school.diligence = dice_.Chance(0.04) ? 0.2 : 0.6 + 0.4 * dice_.Unit();
     by_id_[school.id] = &school;
     Open(school);
@@ -246,7 +252,7 @@ void People::Open(School& school) {
     person.set_name(absl::StrCat(absl::string_view(kCanary.data(), kCanary.size()), " name of ", id));
     if (dice_.Chance(phone)) {
       person.set_phone(std::to_string(++next_phone));
-      PhoneHabits habits{.answers = 0.3 + 0.65 * dice_.Unit(), .at_night = 0.1 + 0.8 * dice_.Unit(), .takes = 0.5 + 0.45 * dice_.Unit()};
+      PhoneHabits habits{.answers = 0.4 + 0.55 * dice_.Unit(), .at_night = 0.3 + 0.6 * dice_.Unit(), .takes = 0.6 + 0.35 * dice_.Unit()};
       habits.wrong_number = dice_.Chance(0.02);
       phones_.Add(person.phone(), habits);
     }
@@ -487,8 +493,16 @@ void People::Look(Care& care) {
 
 void People::Act(Care& care, const domain::FileState& file) {
   const domain::CaseState& c = *file.current;
+  if (std::exchange(care.comes, false)) {
+    const bool held = c.custody && c.custody->supervised && !c.custody->holders.empty();
+    if (held) return Keep(care, file);
+    api::ConfirmInSightRequest confirm;
+    const Person& who = WhoMay(*care.school, "sight.confirm");
+    confirm.set_staff_id(who.id);
+    return Command(care, who, confirm);
+  }
   if (dice_.Chance(0.04)) return Mischief(care, file);
-  if (dice_.Chance(0.02)) return Race(care, file);
+  if (dice_.Chance(0.08)) return Race(care, file);
   if (!dice_.Chance(0.25 + 0.75 * care.diligence)) return;
   for (const domain::AlertState& alert : c.alerts) {
     if (alert.phase != domain::AlertPhase::kOpen || !world_.pack().FindLadder(alert.ladder)->takeable) continue;
@@ -787,7 +801,7 @@ void People::Race(Care& care, const domain::FileState& file) {
     if (alert.phase == domain::AlertPhase::kOpen && dice_.Chance(0.3)) at = std::max(at, alert.step_time + absl::Seconds(60));
   }
   for (int i = 0; i < 2; ++i) {
-    world_.At(at + dice_.Between(absl::ZeroDuration(), absl::Milliseconds(2)), [this, &care] {
+    world_.At(at + dice_.Between(absl::ZeroDuration(), absl::Microseconds(dice_.Chance(0.7) ? 500 : 3000)), [this, &care] {
       if (!world_.intake().ready() || world_.now() >= end_) return;
       const FileEntry* entry = world_.intake().machine().FindFile(care.file);
       if (entry == nullptr || !domain::HasOpenCase(entry->state)) return;

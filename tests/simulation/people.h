@@ -52,6 +52,8 @@ class People {
     std::string file;
     double diligence = 0.8;
     bool active = false;
+    // Somebody has promised to see to the child.
+    bool comes = false;
     absl::Time looks_at = absl::InfiniteFuture();
   };
   struct Request;

@@ -73,7 +73,9 @@ void Phones::Ring(const Order& order) {
     Tell(after, order.call, order.id, event, word, std::move(extra));
   };
   if (!order.call) {
-    if (dice_.Chance(0.93)) {
+    if (dice_.Chance(0.3)) {
+      // Nobody ever tells.
+    } else if (dice_.Chance(0.93)) {
       tell(dice_.Between(absl::Seconds(1), absl::Seconds(20)), AttemptEvent::kDelivered, "delivered");
     } else {
       tell(absl::Seconds(30), AttemptEvent::kUndelivered, "undelivered");
@@ -96,7 +98,8 @@ void Phones::Ring(const Order& order) {
     return;
   }
   const absl::Duration ring = dice_.Between(absl::Milliseconds(500), absl::Seconds(3));
-  tell(ring, AttemptEvent::kRinging, "ringing");
+  // Not every provider tells everything.
+  if (dice_.Chance(0.3)) tell(ring, AttemptEvent::kRinging, "ringing");
   const bool night = domain::IsNight(world_.now(), world_.pack().night_from, world_.pack().night_to);
   if (dice_.Chance(night ? habits.at_night : habits.answers)) {
     const absl::Duration answered = ring + dice_.Between(absl::Seconds(1), absl::Seconds(20));
@@ -112,7 +115,7 @@ void Phones::Ring(const Order& order) {
     } else if (dice_.Chance(habits.declines)) {
       tell(pressed, AttemptEvent::kDeclined, "digits", ",\"digits\":\"2\"");
     }
-    tell(ended, AttemptEvent::kCompleted, "completed");
+    if (dice_.Chance(0.5)) tell(ended, AttemptEvent::kCompleted, "completed");
     return;
   }
   const double how = dice_.Unit();

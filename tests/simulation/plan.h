@@ -15,6 +15,8 @@ struct Options {
   int hours = 168;
   // 0: one to three, from the seed.
   int schools = 0;
+  // How much happens at the schools: 1 is a report a school every four days in the mean.
+  double busy = 1;
   // Mean number of faults a week.
   double faults_a_week = 10;
   // Only these of the seed's faults happen (by number); empty with `all_faults` false: none.

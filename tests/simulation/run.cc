@@ -80,6 +80,7 @@ Result RunWorld(const Options& options, const std::shared_ptr<const domain::Pack
 std::string CommandFor(const Options& options) {
   std::string command = absl::StrCat("simulate --seed ", options.seed, " --hours ", options.hours);
   if (options.schools > 0) absl::StrAppend(&command, " --schools ", options.schools);
+  if (options.busy != Options{}.busy) absl::StrAppend(&command, " --busy ", options.busy);
   if (options.faults_a_week != Options{}.faults_a_week) absl::StrAppend(&command, " --faults-a-week ", options.faults_a_week);
   if (!options.all_faults) absl::StrAppend(&command, " --faults ", options.faults.empty() ? "none" : absl::StrJoin(options.faults, ","));
   return command;

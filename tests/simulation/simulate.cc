@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   app.add_option("--count", count, "How many seeds");
   app.add_option("--hours", options.hours, "Hours of domain time")->check(CLI::PositiveNumber);
   app.add_option("--schools", options.schools, "Schools of a world; 0: one to three, from the seed");
+  app.add_option("--busy", options.busy, "How much happens at the schools; 1: a report every four days");
   app.add_option("--faults-a-week", options.faults_a_week, "How many faults in the mean");
   app.add_option("--faults", faults, "Only these of the seed's faults, by number, with commas; none: none");
   app.add_option("--jobs", jobs, "Worlds at once, a process each");

@@ -29,7 +29,9 @@ TEST_F(SimulationTest, PromisesAreKeptInEveryWeek) {
   const auto seeds = static_cast<std::uint64_t>(NumberOf("VIGIL_SIMULATION_SEEDS", 2000));
   const long seconds = NumberOf("VIGIL_SIMULATION_SECONDS", 180);
   const int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const Totals totals = RunMany({}, static_cast<std::uint64_t>(NumberOf("VIGIL_SIMULATION_FIRST", 1)), seeds, jobs, true, absl::Seconds(seconds), pack_);
+  Options options;
+  options.busy = static_cast<double>(NumberOf("VIGIL_SIMULATION_BUSY_PERCENT", 30)) / 100;
+  const Totals totals = RunMany(options, static_cast<std::uint64_t>(NumberOf("VIGIL_SIMULATION_FIRST", 1)), seeds, jobs, true, absl::Seconds(seconds), pack_);
   std::printf("%llu of %llu one-week seeds, each twice. %s\n", static_cast<unsigned long long>(totals.worlds), static_cast<unsigned long long>(seeds),
               Figures(totals).c_str());
   for (const std::string& story : totals.stories) ADD_FAILURE() << story;
