@@ -57,7 +57,7 @@ int PriorityOfClock(const domain::Pack& pack, const domain::ClockRow& row, domai
   return kPriority;
 }
 
-// Names what happens and the instant it belongs to: ids of clocks and alerts are unique in a case, a file has several.
+// Names what happens, its case and the instant it belongs to: ids of clocks are unique in a case, and a file has several.
 Draft DraftOf(const FileEntry& entry, const Due& due, bool fired_late) {
   const domain::FileState& file = entry.state;
   Draft draft{.school = file.school, .file = file.file, .actor = {.person = kActor}};
@@ -73,7 +73,9 @@ Draft DraftOf(const FileEntry& entry, const Due& due, bool fired_late) {
     return draft;
   }
   const domain::ClockState& clock = *due.clock;
-  const std::string of_clock = absl::StrCat("/", file.file, "/", clock.clock_id, "/", absl::ToUnixMicros(clock.start_time), "/");
+  // A case that was moved away and comes back has clocks of the same names from the same discovery: they are others all the same.
+  const std::string of_clock =
+      absl::StrCat("/", file.file, "/", file.current->case_id, "/", clock.clock_id, "/", absl::ToUnixMicros(clock.start_time), "/");
   switch (due.what) {
     case domain::ClockDue::What::kWarning:
       draft.cause = absl::StrCat("warn", of_clock, due.ordinal, "/", absl::ToUnixMicros(clock.due_time));

@@ -62,6 +62,21 @@ TEST_F(EscalationTest, ReportIsClassifiedOnce) {
   EXPECT_EQ(intake_.File("file").version, version);
 }
 
+// Found by the simulator (seed 30001): the second time had the ids of the first, so providers took its messages for repetitions and sent nothing.
+TEST_F(EscalationTest, ACaseThatWasMovedAwayAndComesBackIsOverdueForAnew) {
+  const absl::Time discovered = world_.now() - absl::Hours(25);
+  const auto comes = [&](const std::string& case_id) {
+    ASSERT_TRUE(intake_.Do("school", "file", domain::CaseJoined{.from_file = "other", .from_case = "c0", .report_ids = {"report"}, .level = "severe", .discovered_time = discovered, .case_id = case_id, .student = "child"}).ok());
+    ASSERT_EQ(intake_.Clock("written_report")->phase, ClockPhase::kOverdue);
+  };
+  comes("c1");
+  const std::string first = intake_.Alert("overdue_ladder")->alert_id;
+  ASSERT_TRUE(intake_.Do("school", "file", domain::CaseMoved{.to_file = "other", .to_case = "c2", .both_located = true}).ok());
+  world_.Advance(absl::Minutes(1));
+  comes("c3");
+  EXPECT_NE(intake_.Alert("overdue_ladder")->alert_id, first);
+}
+
 TEST_F(EscalationTest, LadderClimbsAfterItsWaitAndComesRoundAgainUntilTaken) {
   world_.Report(intake_, {.indicators = {"W1a"}});
   world_.Advance(absl::Seconds(59));

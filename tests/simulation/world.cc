@@ -47,6 +47,8 @@ class Process::Watched final : public Service {
     service_.OnCaughtUp();
   }
 
+  void OnQuarantine(FileEntry& file) override { service_.OnQuarantine(file); }
+
   Opinion opinion;
 
  private:
