@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -22,6 +23,7 @@ constexpr std::size_t kMostCallsKnown = 50'000;
 constexpr std::size_t kMostRecords = 100'000;
 // A round's row is "rung/<round>/<matter>".
 constexpr std::string_view kRungPrefix = "rung/";
+constexpr std::string_view kTakenPrefix = "taken/";
 // How often whoever is told of records is told anyway, to look after what it could not record.
 constexpr int kTicksBetweenTellings = 8;
 
@@ -41,7 +43,12 @@ BreakGlassRecord FromJson(const std::string& id, const json& row) {
           .taken_by = row.value("taken_by", "")};
 }
 
-std::string KeyOf(const BreakGlassRecord& record) { return record.report_id.empty() ? record.alert_id : record.report_id; }
+// A row's id ends in its matter's key, behind "taken/" or "rung/<round>/".
+std::string KeyOf(const BreakGlassRecord& record) {
+  if (record.id.starts_with(kTakenPrefix)) return record.id.substr(kTakenPrefix.size());
+  const std::size_t slash = record.id.find('/', kRungPrefix.size());
+  return slash == std::string::npos ? "" : record.id.substr(slash + 1);
+}
 
 }  // namespace
 
@@ -57,9 +64,9 @@ void BreakGlass::Restore() {
     BreakGlassRecord record = FromJson(row.id, parsed);
     if (!record.taken_by.empty()) taken_[KeyOf(record)] = record.taken_by;
     // Who was rung a moment before we died may press the key now.
-    const std::size_t slash = row.id.rfind('/');
     const std::size_t prefix = kRungPrefix.size();
-    if (row.id.starts_with(kRungPrefix) && slash > prefix) {
+    const std::size_t slash = row.id.find('/', prefix);
+    if (row.id.starts_with(kRungPrefix) && slash != std::string::npos) {
       const std::string ring = row.id.substr(prefix, slash - prefix);
       for (const std::string& person : record.people) {
         const std::string id = break_glass::CallId(ring, person);
@@ -148,8 +155,9 @@ void BreakGlass::Rung(const Ring& ring, const std::string& by, const std::vector
   for (const break_glass::RingOrder::Call& call : ring.order.calls) {
     if (ids.contains(call.id)) people.push_back(call.person);
   }
+  std::vector<BreakGlassRecord> records;
   for (const Matter& matter : ring.matters) {
-    Keep({.id = absl::StrCat(absl::string_view(kRungPrefix.data(), kRungPrefix.size()), ring.id, "/", matter.key),
+    records.push_back({.id = absl::StrCat(absl::string_view(kRungPrefix.data(), kRungPrefix.size()), ring.id, "/", matter.key),
           .report_id = matter.report_id,
           .alert_id = matter.alert_id,
           .school = matter.school,
@@ -158,6 +166,7 @@ void BreakGlass::Rung(const Ring& ring, const std::string& by, const std::vector
           .by = by,
           .taken_by = ""});
   }
+  Keep(std::move(records));
 }
 
 absl::Status BreakGlass::ReceiveCallback(std::string_view body) {
@@ -179,7 +188,7 @@ absl::Status BreakGlass::ReceiveCallback(std::string_view body) {
       watch_.End(matter.key);
       // Pressed again, or by somebody else: the first has it.
       if (!taken_.emplace(matter.key, call->second.person).second) continue;
-      records.push_back({.id = absl::StrCat("taken/", matter.key),
+      records.push_back({.id = absl::StrCat(absl::string_view(kTakenPrefix.data(), kTakenPrefix.size()), matter.key),
                          .report_id = matter.report_id,
                          .alert_id = matter.alert_id,
                          .school = matter.school,
@@ -189,22 +198,21 @@ absl::Status BreakGlass::ReceiveCallback(std::string_view body) {
                          .taken_by = call->second.person});
     }
   }
-  for (BreakGlassRecord& record : records) {
-    log::Warn("a matter was taken from the emergency list", {{"school", log::Id(record.school)}});
-    Keep(std::move(record));
-  }
+  for (const BreakGlassRecord& record : records) log::Warn("a matter was taken from the emergency list", {{"school", log::Id(record.school)}});
+  if (!records.empty()) Keep(std::move(records));
   return absl::OkStatus();
 }
 
 // Ringing does not wait for the disk, nor for the log: what could not be kept is only in memory.
-void BreakGlass::Keep(BreakGlassRecord record) {
-  const OutboxRow row{.id = record.id, .partition = 0, .bytes = ToJson(record).dump()};
+void BreakGlass::Keep(std::vector<BreakGlassRecord> records) {
+  std::vector<OutboxRow> rows;
+  for (const BreakGlassRecord& record : records) rows.push_back({.id = record.id, .partition = 0, .bytes = ToJson(record).dump()});
   {
     const std::lock_guard lock(mutex_);
     if (unrecorded_.size() >= kMostRecords) return;
-    unrecorded_.push_back(std::move(record));
+    std::move(records.begin(), records.end(), std::back_inserter(unrecorded_));
   }
-  if (absl::Status kept = options_.records->Put(row); !kept.ok()) log::Error("a record of break-glass is in memory only", {{"reason", kept}});
+  if (absl::Status kept = options_.records->PutMany(rows); !kept.ok()) log::Error("records of break-glass are in memory only", {{"reason", kept}});
   Tell();
 }
 

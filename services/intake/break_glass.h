@@ -94,7 +94,7 @@ class BreakGlass {
   };
   void Try(std::shared_ptr<const Ring> ring, std::size_t arm);
   void Rung(const Ring& ring, const std::string& by, const std::vector<std::string>& taken_on);
-  void Keep(BreakGlassRecord record);
+  void Keep(std::vector<BreakGlassRecord> records);
   void Restore();
   void Tell();
 

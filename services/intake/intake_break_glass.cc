@@ -213,8 +213,8 @@ void Intake::RecordBreakGlass() {
   if (dependencies_.break_glass == nullptr || !machine_->caught_up() || !machine_->connected()) return;
   for (BreakGlassRecord& record : dependencies_.break_glass->Unrecorded()) {
     if (record.report_id.empty() && record.alert_id.empty()) {
-      // About a file that is set aside: the rounds and the taking stand in this process's own log lines.
-      dependencies_.break_glass->Recorded(record.id);
+      // About a file that is set aside: the rounds stand in this process's own log lines. The taking stays, so that a restart does not ring again.
+      if (record.taken_by.empty()) dependencies_.break_glass->Recorded(record.id);
       continue;
     }
     const auto& files = record.report_id.empty() ? files_by_alert_ : files_by_report_;

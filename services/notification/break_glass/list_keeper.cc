@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +57,7 @@ void ListKeeper::Note(const domain::Pack& pack, const AppliedCommit& applied) {
 ListedSchool ListKeeper::Resolve(Machine& machine, const std::string& school, const domain::LadderRow& ladder, bool* complete) {
   const domain::SchoolState& state = machine.SchoolFor(school);
   ListedSchool listed{.name = state.school_name, .duty_phone = state.duty_phone, .language = state.language, .people = {}};
+  const std::optional<ListedSchool> before = list_->Find(school);
   // Nobody's case: the list is for any.
   domain::FileState nobody;
   nobody.school = school;
@@ -65,7 +67,14 @@ ListedSchool ListKeeper::Resolve(Machine& machine, const std::string& school, co
     for (const std::string& person : domain::ResolveStep(machine.pack(), state, nobody, alert, step, machine.Now()).reachable) {
       const bool listed_already = std::any_of(listed.people.begin(), listed.people.end(), [&](const ListedPerson& p) { return p.person == person; });
       const auto contact = contacts_.find(KeyOf(school, person));
-      if (listed_already || contact == contacts_.end() || listed.people.size() >= kMostPeopleOfSchool) continue;
+      if (listed_already || listed.people.size() >= kMostPeopleOfSchool) continue;
+      if (contact == contacts_.end()) {
+        // Not seen in this life of ours, which may have begun in the middle of the log: what the list has of them stays.
+        if (!before) continue;
+        const auto known = std::find_if(before->people.begin(), before->people.end(), [&](const ListedPerson& p) { return p.person == person; });
+        if (known != before->people.end()) listed.people.push_back(*known);
+        continue;
+      }
       const absl::StatusOr<SealingKey> key = keys_->Find(contact->second.subject);
       if (!key.ok()) {
         if (!absl::IsNotFound(key.status())) *complete = false;

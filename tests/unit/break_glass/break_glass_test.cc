@@ -167,6 +167,16 @@ TEST_F(BreakGlassTest, KnowsAfterARestartWhatItDidAndWhoMayPressTheKey) {
   EXPECT_EQ(*records_.Count(), 0U);
 }
 
+TEST_F(BreakGlassTest, AMatterWithoutAReportIsKnownByItsKeyAfterARestart) {
+  break_glass_->Begin({.key = "quarantine/f1", .report_id = "", .alert_id = "", .school = "school", .code = "AB12C"}, clock_.NowReal());
+  Pass(absl::Seconds(5));
+  Begin();
+  EXPECT_TRUE(Press(their_phones_.placed()[0].id).ok());
+  Begin();
+  break_glass_->Begin({.key = "quarantine/f1", .report_id = "", .alert_id = "", .school = "school", .code = "AB12C"}, clock_.NowReal());
+  EXPECT_FALSE(break_glass_->Waits("quarantine/f1")) << "taken stays taken";
+}
+
 TEST_F(BreakGlassTest, RingsThoughItsDiskIsFull) {
   records_.FailWith(absl::ResourceExhaustedError("full"));
   break_glass_->Begin(Of("r1"), clock_.NowReal());
