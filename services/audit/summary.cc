@@ -67,6 +67,11 @@ const std::unordered_map<std::string_view, Words>& Templates() {
       {"custody_returned", {"孩子在校，由 {person} 看护", "the child is at school again, with {person}"}},
       {"record_filed", {"{actor} 提交：{kind|record}[（迟交：{late|word}）]", "{actor} files: {kind|record}[ (late: {late|word})]"}},
       {"record_acknowledged", {"{actor} 签收：{kind|record}", "{actor} acknowledges: {kind|record}"}},
+      {"roster_fell_short", {"监护小组人数不足：{kind|record}（{counted} 人）", "too few members left: {kind|record} ({counted})"}},
+      {"calendar_set", {"{actor} 设定校历", "{actor} sets the school's calendar"}},
+      {"school_file_opened", {"学校日常事项开始登记", "the school's own matters are kept from here on"}},
+      {"duty_opened", {"定期工作：{duty|duty}[，至 {due_time|time}]", "owed: {duty|duty}[, due {due_time|time}]"}},
+      {"duty_late", {"定期工作逾期：{duty|duty}[（{subjects}）]", "late: {duty|duty}[ ({subjects})]"}},
       {"hold_placed", {"暂缓：{kind|word}", "held: {kind|word}"}},
       {"hold_lifted", {"解除暂缓：{kind|word}", "hold lifted: {kind|word}"}},
       {"recused", {"{person} 回避此事", "{person} is off this matter"}},
@@ -178,6 +183,7 @@ struct Writer {
     if (form == "clock") return NameIn(pack.clocks, value, language);
     if (form == "ladder") return NameIn(pack.ladders, value, language);
     if (form == "role") return NameIn(pack.roles, value, language);
+    if (form == "duty") return NameIn(pack.duties, value, language);
     if (form == "record") return NameIn(pack.records, value, language);
     if (form == "schedule") return NameIn(pack.schedules, value, language);
     if (form == "level") return pack.Rank(value) < 0 ? value : NameOf(&pack.Level(pack.Rank(value)), value, language);

@@ -129,9 +129,32 @@ std::string StartClock(const Pack& pack, CaseState& c, const ClockStart& start) 
   return c.clocks.back().clock_id;
 }
 
+namespace {
+
+// The one after `ended`: it counts from when that was due, so that doing it early does not make the next one earlier.
+std::string StartNext(CaseState& c, const ClockRow& row, const ClockState& ended) {
+  const bool running = std::any_of(c.clocks.begin(), c.clocks.end(), [&](const ClockState& other) {
+    return other.kind == row.id && other.phase == ClockPhase::kRunning;
+  });
+  if (running) return "";
+  ClockState clock{.clock_id = NextClockId(c, row.id), .kind = row.id, .phase = ClockPhase::kRunning};
+  clock.start_time = ended.due_time;
+  clock.due_time = ended.due_time + *row.repeat_every;
+  while (row.repeat_on_school_days && !IsWeekday(clock.due_time)) clock.due_time += absl::Hours(24);
+  std::erase_if(c.clocks, [&](const ClockState& other) { return other.kind == row.id && !IsOwed(other); });
+  // One that was never done is said once; the next asks for the same.
+  std::erase_if(c.clocks, [&](const ClockState& other) { return other.kind == row.id && other.start_time < ended.start_time; });
+  c.clocks.push_back(std::move(clock));
+  return c.clocks.back().clock_id;
+}
+
+}  // namespace
+
 std::string StartNextDay(const Pack& pack, CaseState& c, const ClockState& ended) {
   const ClockRow* row = pack.FindClock(ended.kind);
-  if (row == nullptr || !row->repeats_daily || !row->due_at || !IsSet(ended.due_time)) return "";
+  if (row == nullptr || !IsSet(ended.due_time)) return "";
+  if (row->repeat_every) return StartNext(c, *row, ended);
+  if (!row->repeats_daily || !row->due_at) return "";
   const bool running = std::any_of(c.clocks.begin(), c.clocks.end(), [&](const ClockState& other) {
     return other.kind == row->id && other.phase == ClockPhase::kRunning;
   });
@@ -169,7 +192,7 @@ std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const
       if (fact.trigger > 0 && clock.trigger > 0 && fact.trigger != clock.trigger) continue;
       if (!fact.report_id.empty() && !clock.report_id.empty() && fact.report_id != clock.report_id) continue;
       // Tomorrow's is not met by what is done tonight.
-      if (row->repeats_daily && clock.start_time > fact.time) continue;
+      if ((row->repeats_daily || row->repeat_every) && clock.start_time > fact.time) continue;
       // Words spoken before the matter arose were not about it.
       if (fact.fact == Fact::kSpoken && clock.start_time > fact.time + pack.clock_tolerance) continue;
       // One filing meets one clock, the oldest (REP-18).
@@ -181,7 +204,7 @@ std::vector<ClockChange> ApplyFactToClocks(const Pack& pack, CaseState& c, const
       clock.met_time = fact.time;
       if (IsSet(clock.due_time) && fact.time > clock.due_time) clock.late = true;
       changes.push_back({clock.clock_id, clock.kind, clock.phase});
-      if (row->repeats_daily) repeat.push_back(clock);
+      if (row->repeats_daily || row->repeat_every) repeat.push_back(clock);
     } else if (Matches(row->cancelled_by, fact)) {
       clock.phase = ClockPhase::kCancelled;
       changes.push_back({clock.clock_id, clock.kind, clock.phase});

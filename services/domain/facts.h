@@ -43,9 +43,11 @@ enum class Fact : std::uint8_t {
   kCoverComplete,         // all of them do again, or it is not asked for any more
   kReturned,              // the school took the student back after a crisis leave
   kCaseClosed,
+  kRecordSaid,            // argument: record kind, its field and the value, as in plan.ended=true
+  kRosterShort,           // a group named by a record has too few members left; argument: record kind
 };
 
-inline constexpr std::array<std::pair<Fact, std::string_view>, 32> kFactNames{{
+inline constexpr std::array<std::pair<Fact, std::string_view>, 34> kFactNames{{
     {Fact::kReportReceived, "report.received"},
     {Fact::kReportUnclassified, "report.unclassified"},
     {Fact::kReportRead, "report.read"},
@@ -78,6 +80,8 @@ inline constexpr std::array<std::pair<Fact, std::string_view>, 32> kFactNames{{
     {Fact::kCoverComplete, "cover.complete"},
     {Fact::kReturned, "student.returned"},
     {Fact::kCaseClosed, "case.closed"},
+    {Fact::kRecordSaid, "record.said"},
+    {Fact::kRosterShort, "roster.short"},
 }};
 
 constexpr Fact FactFromName(std::string_view name) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "domain/classify.h"
+#include "domain/duty.h"
 #include "domain/fold.h"
 #include "domain/planted.h"
 
@@ -70,6 +71,10 @@ std::vector<Event> AlertsToRaise(const FileState& before, const Commit& draft, c
     if (const auto* warned = std::get_if<ClockWarned>(&event.body)) of_clock(warned->clock_id, &ClockRow::warn_ladder);
     if (const auto* reviewed = std::get_if<ClockReviewed>(&event.body)) of_clock(reviewed->clock_id, &ClockRow::review_ladder);
     if (const auto* expired = std::get_if<ClockExpired>(&event.body); expired != nullptr && !Planted("expiry-rings-nobody")) of_clock(expired->clock_id, &ClockRow::expiry_ladder);
+    if (const auto* late = std::get_if<DutyLate>(&event.body)) {
+      const auto duty = context.pack.duties.find(late->duty);
+      if (duty != context.pack.duties.end()) raise(duty->second.notice, DutyAlertCause(*late), 0);
+    }
   }
   for (const auto& [id, ladder] : context.pack.ladders) {
     for (const FactDetail& fact : applied.facts) {

@@ -4,9 +4,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "domain/classify.h"
+#include "domain/duty.h"
 #include "domain/file.h"
 #include "domain/lookup.h"
 #include "domain/planted.h"
+#include "domain/record.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -221,15 +223,26 @@ struct Guard {
   }
   absl::Status operator()(const DepartureRecorded&) const { return absl::OkStatus(); }
   absl::Status operator()(const CustodyReturned&) const { return absl::OkStatus(); }
-  absl::Status operator()(const RecordFiled&) const { return absl::OkStatus(); }
+  absl::Status operator()(const RecordFiled& e) const { return CheckRecord(file, e, commit, context); }
+  absl::Status operator()(const RosterFellShort& e) const { return CheckRosterFellShort(file, e, context); }
+  absl::Status operator()(const SchoolFileOpened&) const { return file.current ? Refuse("opened already") : absl::OkStatus(); }
+  absl::Status operator()(const DutyOpened& e) const { return CheckDutyOpened(file, e, commit, context); }
+  absl::Status operator()(const DutyLate& e) const { return CheckDutyLate(file, e, commit, context); }
   absl::Status operator()(const ReturnApproved&) const {
     if (!IsAway(current())) return Refuse("the student is not away");
     // The school's assessment, face to face, is what ends that; whoever is simply there again is 孩子在校.
     if (EffectiveLevel(context.pack, file).supervised) return Refuse("at this level the child is under special supervision: the group assesses first");
+    // The form comes with it, and its gate (certificate, plan, guardians named) is this decision's.
+    for (const Event& event : commit.events) {
+      const auto* filed = std::get_if<RecordFiled>(&event.body);
+      if (filed == nullptr) continue;
+      if (absl::Status gate = CheckRecord(file, *filed, commit, context); !gate.ok()) return gate;
+    }
     return absl::OkStatus();
   }
   absl::Status operator()(const RecordAcknowledged& e) const {
     for (const RecordState& record : current().records) {
+      if (!e.record_id.empty() && record.record_id != e.record_id) continue;
       if (record.kind == e.kind && !IsSet(record.acknowledged_time)) return absl::OkStatus();
     }
     return Refuse("nothing waits to be acknowledged");
@@ -273,8 +286,9 @@ struct Guard {
 
 bool NeedsNoCase(const Event& event) {
   return std::holds_alternative<ReportReceived>(event.body) || std::holds_alternative<CaseJoined>(event.body) ||
-         std::holds_alternative<AttemptProgressed>(event.body) || std::holds_alternative<BreakGlassRung>(event.body) ||
-         std::holds_alternative<BreakGlassTaken>(event.body) || std::holds_alternative<CommitQuarantined>(event.body);
+         std::holds_alternative<SchoolFileOpened>(event.body) || std::holds_alternative<AttemptProgressed>(event.body) ||
+         std::holds_alternative<BreakGlassRung>(event.body) || std::holds_alternative<BreakGlassTaken>(event.body) ||
+         std::holds_alternative<CommitQuarantined>(event.body);
 }
 
 }  // namespace

@@ -40,7 +40,6 @@ struct Fold {
   void operator()(const NotSevereDecided&) const;
   void operator()(const ReportRead& e) const;
   void operator()(const GuardianContacted& e) const;
-  void AddRecord(const std::string& id, const std::string& kind, bool late) const;
   void operator()(const RecordFiled& e) const;
   void operator()(const RecordAcknowledged& e) const;
   void operator()(const ReturnApproved& e) const;
@@ -54,6 +53,13 @@ struct Fold {
   void operator()(const CaseClosed&) const;
   void operator()(const CommitQuarantined& e) const;
   void Finish() const;
+
+  // ---- groups and the school's own file (fold_standing.cc)
+
+  void operator()(const RosterFellShort& e) const;
+  void operator()(const SchoolFileOpened&) const;
+  void operator()(const DutyOpened& e) const;
+  void operator()(const DutyLate& e) const;
 
   // ---- clocks (fold_clocks.cc)
 

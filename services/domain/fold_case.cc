@@ -1,9 +1,11 @@
 // The case itself: reports and levels, records, holds, whose case it is, and its end.
 #include <algorithm>
 
+#include "domain/duty.h"
 #include "domain/fold.h"
 #include "domain/lookup.h"
 #include "domain/planted.h"
+#include "domain/record.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -148,12 +150,13 @@ void Fold::operator()(const GuardianContacted& e) const {
   Raise(Fact::kGuardianReached);
 }
 
-void Fold::AddRecord(const std::string& id, const std::string& kind, bool late) const {
-  current().records.push_back({.record_id = id, .kind = kind, .filed_time = now(), .author = commit.actor ? commit.actor->person : "", .late = late});
-  Raise(Fact::kRecordFiled, kind);
+void Fold::operator()(const RecordFiled& e) const {
+  NoteRecord(file, e, commit, context);
+  Raise(Fact::kRecordFiled, e.kind);
+  const auto row = pack().records.find(e.kind);
+  if (row == pack().records.end()) return;
+  for (std::string& said : WhatItSaid(row->second, e)) Raise(Fact::kRecordSaid, std::move(said));
 }
-
-void Fold::operator()(const RecordFiled& e) const { AddRecord(e.record_id, e.kind, e.late); }
 
 void Fold::operator()(const ReturnApproved&) const {
   file.returned = true;
@@ -164,7 +167,9 @@ void Fold::operator()(const ReturnApproved&) const {
   Raise(Fact::kReturned);
 }
 void Fold::operator()(const RecordAcknowledged& e) const {
+  if (file.duties) NoteDutyAcknowledged(file, e.record_id, now());
   for (RecordState& record : current().records) {
+    if (!e.record_id.empty() && record.record_id != e.record_id) continue;
     if (record.kind == e.kind && !IsSet(record.acknowledged_time)) record.acknowledged_time = now();
   }
   Raise(Fact::kRecordAcknowledged, e.kind);

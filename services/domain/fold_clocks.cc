@@ -82,7 +82,7 @@ void Fold::operator()(const ClockExpired& e) const {
     }
   }
   if (row->expiry_opens_gap && !Planted("missed-check-in-opens-no-gap")) OpenGap(IsSet(custody().seen_time) ? custody().seen_time : expired.start_time, "check_in_missed");
-  if (row->repeats_daily) {
+  if (row->repeats_daily || row->repeat_every) {
     std::string started = StartNextDay(pack(), current(), expired);
     if (!started.empty()) applied.clocks.push_back({std::move(started), expired.kind, ClockPhase::kRunning});
   }

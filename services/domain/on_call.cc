@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "domain/duty.h"
 #include "domain/planted.h"
 #include "domain/school_time.h"
 
@@ -110,6 +111,8 @@ std::vector<std::string> ResolveTarget(const Pack& pack, const SchoolState& scho
     if (c.custody && !c.custody->planned.empty()) people = c.custody->planned.front().staff_ids;
   } else if (target == "case.taker") {
     if (!c.taken_by.empty()) people = {c.taken_by};
+  } else if (target == "duty.told") {
+    people = DutyTold(pack, school, file, alert.clock_id);
   } else if (target == "case.guardians") {
     people = Guardians(school, file);
   } else {

@@ -31,6 +31,9 @@ struct SchoolFold {
     for (const std::string& id : e.removed) school.people.erase(id);
   }
   void operator()(const ScheduleSet& e) const { school.schedules[e.schedule] = ScheduleState{.shifts = e.shifts}; }
+  void operator()(const CalendarSet& e) const {
+    school.calendar = CalendarState{.terms = e.terms, .holidays = e.holidays, .school_days = e.school_days};
+  }
   template <typename Other>
   void operator()(const Other&) const {}
 };

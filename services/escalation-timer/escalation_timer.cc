@@ -7,9 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "domain/clocks.h"
+#include "domain/duty.h"
 #include "domain/file.h"
 #include "domain/ladder.h"
 #include "domain/planted.h"
+#include "domain/record.h"
 #include "domain/school_time.h"
 #include "platform/metrics/metric_names.h"
 
@@ -136,11 +138,49 @@ Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::Scho
   if (const absl::Time at = domain::CoverFailsAt(pack_, school, file.state, now); at != absl::InfiniteFuture()) {
     consider({.not_before = at, .priority = kSeverePriority, .cover = true});
   }
-  if (!first) return plan;
+  if (!first) return PlanStanding(file, school, now, std::move(plan));
   const bool fired_late = (now - first->not_before) / clock_->Speed() > kFiredLateAfter;
   plan.due = DraftOf(file, *first, fired_late);
   plan.priority = first->priority;
   return plan;
+}
+
+// What waits behind everything that rings: groups that have grown too small, and the school's duties.
+Service::Plan EscalationTimer::PlanStanding(const FileEntry& file, const domain::SchoolState& school, absl::Time now, Plan plan) const {
+  const auto draft = [&](std::string cause, std::vector<domain::Event> events) {
+    plan.due = Draft{.cause = std::move(cause), .school = file.state.school, .file = file.state.file, .actor = {.person = kActor}, .events = std::move(events)};
+    plan.priority = kPriority;
+  };
+  if (!file.state.current->rosters.empty()) {
+    const std::vector<domain::RosterFellShort> fell = domain::RostersShort(pack_, school, file.state);
+    if (!fell.empty()) draft(absl::StrCat("short/", file.state.file, "/", fell.front().kind, "/", file.state.version), {{fell.front()}});
+  }
+  if (!file.state.duties) return plan;
+  domain::DutiesDue duties = domain::NextDuties(pack_, school, file.state, now);
+  plan.wake = std::min(plan.wake, duties.wake);
+  // One commit each: each is checked where it lands.
+  if (!duties.events.empty()) draft(absl::StrCat("duty/", file.state.file, "/", file.state.version), {std::move(duties.events.front())});
+  return plan;
+}
+
+// Who is at work, which classes there are and which days are school days stands in no file: the few files that depend on it are asked again.
+void EscalationTimer::FollowSchool(const AppliedCommit& applied) {
+  if (applied.file != nullptr) {
+    if (applied.file->state.duties) school_files_[applied.file->state.school] = applied.file;
+    if (applied.file->state.current && !applied.file->state.current->rosters.empty()) rosters_[applied.file->state.school].insert(applied.file);
+    return;
+  }
+  if (machine_ == nullptr) return;
+  const bool concerns = std::any_of(applied.commit.events.begin(), applied.commit.events.end(), [](const domain::Event& event) {
+    return std::holds_alternative<domain::DirectoryChanged>(event.body) || std::holds_alternative<domain::CalendarSet>(event.body);
+  });
+  if (!concerns) return;
+  // Which classes there are, and which days are school days.
+  if (const auto own = school_files_.find(applied.commit.school); own != school_files_.end()) machine_->Replan(*own->second);
+  const auto of_school = rosters_.find(applied.commit.school);
+  if (of_school == rosters_.end()) return;
+  std::erase_if(of_school->second, [](const FileEntry* file) { return !domain::HasOpenCase(file->state); });
+  for (FileEntry* file : of_school->second) machine_->Replan(*file);
 }
 
 // ------------------------------------------------------------------------------------------------ metrics
@@ -155,6 +195,7 @@ void EscalationTimer::OnCaughtUp() {
 }
 
 void EscalationTimer::OnCommit(const AppliedCommit& applied) {
+  FollowSchool(applied);
   if (registry_ == nullptr || !live_ || applied.file == nullptr || !applied.applied.guard.ok()) return;
   Observe(applied);
   Count(*applied.file);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "absl/time/time.h"
 #include "domain/pack/pack.h"
@@ -40,6 +41,9 @@ class EscalationTimer final : public Service {
     metrics::Gauge overdue;
   };
 
+  Plan PlanStanding(const FileEntry& file, const domain::SchoolState& school, absl::Time now, Plan plan) const;
+  void FollowSchool(const AppliedCommit& applied);
+
   void Observe(const AppliedCommit& applied);
   void Count(const FileEntry& file);
   void CountGaps(const FileEntry& file);
@@ -58,6 +62,10 @@ class EscalationTimer final : public Service {
   metrics::Gauge untaken_;
   std::map<std::string, KindGauges> kinds_;
   std::unordered_map<std::string, Counted> counted_;
+  // By school: files whose case has a group.
+  std::unordered_map<std::string, std::unordered_set<FileEntry*>> rosters_;
+  // By school: the file of its own matters.
+  std::unordered_map<std::string, FileEntry*> school_files_;
 
   std::mutex gaps_mutex_;
   metrics::Counter gap_seconds_;

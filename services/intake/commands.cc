@@ -7,6 +7,8 @@
 #include "contract/time_conversion.h"
 #include "domain/clocks.h"
 #include "domain/file.h"
+#include "domain/form.h"
+#include "domain/record.h"
 #include "domain/school_time.h"
 #include "platform/rpc/problem.h"
 
@@ -48,48 +50,15 @@ absl::Status OneOf(const std::string& value, std::string_view field, std::initia
 
 const domain::RecordRow* FormFiledBy(const Context& context, std::string_view method) {
   for (const auto& [id, row] : context.pack.records) {
-    if (row.filed_by == method) return &row;
+    if (row.filed_by == method || row.command == method) return &row;
   }
   return nullptr;
 }
 
-bool IsTrue(const std::string& value) { return value == "true"; }
+domain::Fields FieldsIn(const google::protobuf::Map<std::string, std::string>& fields) { return {fields.begin(), fields.end()}; }
 
-// The form's rules for what was filled in. `lenient`: what is missing does not keep the record out, as long as it says anything at all:
-// an incomplete written report in time is better than a complete one that is late.
-absl::Status CheckForm(const domain::RecordRow& row, const google::protobuf::Map<std::string, std::string>& fields, bool lenient) {
-  std::vector<rpc::FieldError> errors;
-  bool says_anything = false;
-  for (const auto& [id, value] : fields) {
-    says_anything = says_anything || !value.empty();
-    const auto field = std::find_if(row.fields.begin(), row.fields.end(), [&id = id](const domain::FieldRow& f) { return f.id == id; });
-    if (field == row.fields.end()) {
-      if (!lenient) errors.push_back({absl::StrCat("fields.", id), "is not in this form"});
-      continue;
-    }
-    if (value.size() > static_cast<std::size_t>(field->max_bytes)) errors.push_back({absl::StrCat("fields.", id), "is too long"});
-    if (lenient || value.empty()) continue;
-    if (field->type == domain::FieldRow::Type::kBoolean && value != "true" && value != "false") errors.push_back({absl::StrCat("fields.", id), "is true or false"});
-    if (field->type == domain::FieldRow::Type::kChoice && std::find(field->choices.begin(), field->choices.end(), value) == field->choices.end()) {
-      errors.push_back({absl::StrCat("fields.", id), "is not one of the choices"});
-    }
-  }
-  const auto given = [&](const std::string& id) {
-    const auto it = fields.find(id);
-    return it != fields.end() && !it->second.empty();
-  };
-  const auto required = [&](const domain::FieldRow& field) {
-    if (field.required) return true;
-    if (field.required_if.empty()) return false;
-    const auto it = fields.find(field.required_if);
-    return it != fields.end() && IsTrue(it->second) == field.required_if_value;
-  };
-  if (lenient ? !says_anything : true) {
-    for (const domain::FieldRow& field : row.fields) {
-      if (required(field) && !given(field.id)) errors.push_back({absl::StrCat("fields.", field.id), "is required"});
-    }
-  }
-  return errors.empty() ? absl::OkStatus() : rpc::InvalidFields(std::move(errors));
+absl::Status CheckForm(const Context& context, const domain::RecordRow& row, const google::protobuf::Map<std::string, std::string>& fields, bool lenient) {
+  return FormRefusal(domain::CheckForm(row, FieldsIn(fields), context.school, context.now, lenient));
 }
 
 json FieldsOf(const google::protobuf::Map<std::string, std::string>& fields) {
@@ -170,7 +139,7 @@ Intake::MakeEvents EventsFor(const v1::FileWrittenReportRequest& request) {
   return [request](const Context& context) -> Events {
     const domain::RecordRow* form = FormFiledBy(context, "fileWrittenReport");
     if (form == nullptr) return absl::UnimplementedError("the pack has no such form");
-    VIGIL_RETURN_IF_ERROR(CheckForm(*form, request.fields(), true));
+    VIGIL_RETURN_IF_ERROR(CheckForm(context, *form, request.fields(), true));
     auto event = Record(context, *form, {{"fields", FieldsOf(request.fields())}});
     if (!event.ok()) return event.status();
     VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *event));
@@ -294,7 +263,7 @@ Intake::MakeEvents EventsFor(const v1::HandOverToGuardianRequest& request) {
   return [request](const Context& context) -> Events {
     const domain::RecordRow* form = FormFiledBy(context, "handOverToGuardian");
     if (form == nullptr) return absl::UnimplementedError("the pack has no such form");
-    if (request.signatures().empty()) VIGIL_RETURN_IF_ERROR(CheckForm(*form, request.fields(), true));
+    if (request.signatures().empty()) VIGIL_RETURN_IF_ERROR(CheckForm(context, *form, request.fields(), true));
     json document{{"fields", FieldsOf(request.fields())}, {"signatures", json::array()}};
     for (const std::string& signature : request.signatures()) document["signatures"].push_back(signature);
     auto sealed = context.Seal(document.dump());
@@ -410,21 +379,6 @@ Intake::MakeEvents EventsFor(const v1::RecuseRequest& request) {
   };
 }
 
-Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request) {
-  return [request](const Context& context) -> Events {
-    const domain::RecordRow* form = FormFiledBy(context, "approveReturn");
-    if (form == nullptr) return absl::UnimplementedError("the pack has no such form");
-    VIGIL_RETURN_IF_ERROR(CheckForm(*form, request.fields(), false));
-    auto record = Record(context, *form, {{"fields", FieldsOf(request.fields())}});
-    if (!record.ok()) return record.status();
-    VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *record));
-    std::vector<domain::Event> events;
-    events.push_back(domain::Event{domain::ReturnApproved{.record_id = std::get<domain::RecordFiled>(record->body).record_id}});
-    events.push_back(*std::move(record));
-    return events;
-  };
-}
-
 Intake::MakeEvents EventsFor(const v1::CloseRequest& request) {
   return [request](const Context& context) -> Events {
     auto reason = SealIfAny(context, request.reason());
@@ -435,21 +389,83 @@ Intake::MakeEvents EventsFor(const v1::CloseRequest& request) {
   };
 }
 
+namespace {
+
+// A record of the case by its form: what the engine reads stands in the log as it is, the rest is sealed.
+Events RecordByForm(const Context& context, const domain::RecordRow& row, const google::protobuf::Map<std::string, std::string>& fields,
+                    const google::protobuf::RepeatedPtrField<std::string>& attachments, const std::string& supersedes) {
+  if (!row.written_by.empty() && std::find(row.written_by.begin(), row.written_by.end(), context.caller.role) == row.written_by.end()) {
+    return absl::PermissionDeniedError("this role does not write this record");
+  }
+  VIGIL_RETURN_IF_ERROR(CheckForm(context, row, fields, false));
+  const auto scored = domain::Scored(context.pack, row, FieldsIn(fields));
+  if (!scored.ok()) return rpc::InvalidField(absl::StrCat("fields.", row.scored->answers), std::string_view(scored.status().message().data(), scored.status().message().size()));
+  domain::SplitFields split = domain::Split(row, *scored);
+  auto event = Record(context, row, {{"fields", split.sealed}});
+  if (!event.ok()) return event.status();
+  auto& filed = std::get<domain::RecordFiled>(event->body);
+  for (auto& [id, value] : split.plain) filed.plain.emplace(id, std::move(value));
+  filed.supersedes = supersedes;
+  VIGIL_RETURN_IF_ERROR(Attach(context, attachments, *event));
+  return std::vector<domain::Event>{*std::move(event)};
+}
+
+template <typename Request>
+Intake::MakeEvents RecordOf(const Request& request, const char* method) {
+  return [request, method](const Context& context) -> Events {
+    const domain::RecordRow* form = FormFiledBy(context, method);
+    if (form == nullptr) return absl::UnimplementedError("the pack has no such form");
+    return RecordByForm(context, *form, request.fields(), request.attachments(), "");
+  };
+}
+
+}  // namespace
+
 Intake::MakeEvents EventsFor(const v1::FileRecordRequest& request) {
   return [request](const Context& context) -> Events {
     const auto row = context.pack.records.find(request.kind());
     if (row == context.pack.records.end()) return rpc::InvalidField("kind", "unknown record kind");
     if (!row->second.filed_by.empty()) return rpc::InvalidField("kind", absl::StrCat("is filed by :", row->second.filed_by));
-    const auto& writers = row->second.written_by;
-    if (!writers.empty() && std::find(writers.begin(), writers.end(), context.caller.role) == writers.end()) {
-      return absl::PermissionDeniedError("this role does not write this record");
-    }
-    VIGIL_RETURN_IF_ERROR(CheckForm(row->second, request.fields(), false));
-    auto event = Record(context, row->second, {{"fields", FieldsOf(request.fields())}});
-    if (!event.ok()) return event.status();
-    VIGIL_RETURN_IF_ERROR(Attach(context, request.attachments(), *event));
-    return std::vector<domain::Event>{*std::move(event)};
+    if (row->second.attaches != domain::RecordRow::Attaches::kCase) return rpc::InvalidField("kind", "is a record of the school, not of a case");
+    return RecordByForm(context, row->second, request.fields(), request.attachments(), request.supersedes());
   };
+}
+
+Intake::MakeEvents EventsFor(const v1::SignAgreementRequest& request) { return RecordOf(request, "signAgreement"); }
+Intake::MakeEvents EventsFor(const v1::ApplyForLeaveRequest& request) { return RecordOf(request, "applyForLeave"); }
+Intake::MakeEvents EventsFor(const v1::RequestReturnRequest& request) { return RecordOf(request, "requestReturn"); }
+
+// The decision and, filed with it, the form that it rests on; what that form needs is the decision's to check.
+Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request) {
+  return [request](const Context& context) -> Events {
+    auto record = RecordOf(request, "approveReturn")(context);
+    if (!record.ok()) return record.status();
+    std::vector<domain::Event> events;
+    events.push_back(domain::Event{domain::ReturnApproved{.record_id = std::get<domain::RecordFiled>(record->front().body).record_id}});
+    events.push_back(std::move(record->front()));
+    return events;
+  };
+}
+
+Intake::MakeEvents EventsFor(const v1::ConveneRequest& request) { return RecordOf(request, "convene"); }
+
+Intake::MakeEvents EventsFor(const v1::AcknowledgeRecordRequest& request) {
+  return [request](const Context& context) -> Events {
+    const domain::RecordState* record = domain::FindRecord(context.file.state, request.record());
+    if (record == nullptr) return absl::NotFoundError("no such record");
+    const auto row = context.pack.records.find(record->kind);
+    if (row == context.pack.records.end() || row->second.acknowledged_by != context.caller.role) {
+      return absl::PermissionDeniedError("this role does not acknowledge this record");
+    }
+    return One(domain::RecordAcknowledged{.kind = record->kind, .record_id = record->record_id});
+  };
+}
+
+absl::Status FormRefusal(const std::vector<domain::FormError>& errors) {
+  if (errors.empty()) return absl::OkStatus();
+  std::vector<rpc::FieldError> fields;
+  for (const domain::FormError& error : errors) fields.push_back({error.field, error.reason});
+  return rpc::InvalidFields(std::move(fields));
 }
 
 #undef VIGIL_RETURN_IF_ERROR

@@ -2,6 +2,7 @@
 // service checks: codes of the pack, people of the school, forms.
 #pragma once
 
+#include "domain/form.h"
 #include "intake/intake.h"
 
 namespace vigil::intake {
@@ -27,8 +28,16 @@ Intake::MakeEvents EventsFor(const v1::CorrectDiscoveryRequest& request);
 Intake::MakeEvents EventsFor(const v1::HoldRequest& request);
 Intake::MakeEvents EventsFor(const v1::LiftHoldRequest& request);
 Intake::MakeEvents EventsFor(const v1::RecuseRequest& request);
-Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request);
 Intake::MakeEvents EventsFor(const v1::CloseRequest& request);
 Intake::MakeEvents EventsFor(const v1::FileRecordRequest& request);
+Intake::MakeEvents EventsFor(const v1::SignAgreementRequest& request);
+Intake::MakeEvents EventsFor(const v1::ApplyForLeaveRequest& request);
+Intake::MakeEvents EventsFor(const v1::RequestReturnRequest& request);
+Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request);
+Intake::MakeEvents EventsFor(const v1::ConveneRequest& request);
+Intake::MakeEvents EventsFor(const v1::AcknowledgeRecordRequest& request);
+
+// The refusal that names the fields of a form; OK when nothing is wrong.
+absl::Status FormRefusal(const std::vector<domain::FormError>& errors);
 
 }  // namespace vigil::intake

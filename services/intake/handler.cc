@@ -154,6 +154,48 @@ class Handler final : public v1::IntakeService::CallbackService {
   grpc::ServerUnaryReactor* FileRecord(grpc::CallbackServerContext* context, const v1::FileRecordRequest* request, v1::Case* response) override {
     return Command("FileRecord", context, *request, response);
   }
+  grpc::ServerUnaryReactor* SignAgreement(grpc::CallbackServerContext* context, const v1::SignAgreementRequest* request, v1::Case* response) override {
+    return Command("SignAgreement", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* ApplyForLeave(grpc::CallbackServerContext* context, const v1::ApplyForLeaveRequest* request, v1::Case* response) override {
+    return Command("ApplyForLeave", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* RequestReturn(grpc::CallbackServerContext* context, const v1::RequestReturnRequest* request, v1::Case* response) override {
+    return Command("RequestReturn", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* Convene(grpc::CallbackServerContext* context, const v1::ConveneRequest* request, v1::Case* response) override {
+    return Command("Convene", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* AcknowledgeRecord(grpc::CallbackServerContext* context, const v1::AcknowledgeRecordRequest* request, v1::Case* response) override {
+    return Command("AcknowledgeRecord", context, *request, response);
+  }
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* context, const v1::ListRecordsRequest* request, v1::ListRecordsResponse* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::ListRecordsResponse> reply) { intake_->ListRecords(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* FileSchoolRecord(grpc::CallbackServerContext* context, const v1::FileSchoolRecordRequest* request, v1::Record* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Record> reply) { intake_->FileSchoolRecord(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* ListSchoolRecords(grpc::CallbackServerContext* context, const v1::ListSchoolRecordsRequest* request, v1::ListRecordsResponse* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::ListRecordsResponse> reply) { intake_->ListSchoolRecords(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* AcknowledgeSchoolRecord(grpc::CallbackServerContext* context, const v1::AcknowledgeSchoolRecordRequest* request, v1::Record* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Record> reply) { intake_->AcknowledgeSchoolRecord(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* ListDuties(grpc::CallbackServerContext* context, const v1::ListDutiesRequest* request, v1::ListDutiesResponse* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::ListDutiesResponse> reply) { intake_->ListDuties(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetRegister(grpc::CallbackServerContext* context, const v1::GetRegisterRequest* request, v1::Register* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Register> reply) { intake_->GetRegister(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetReadiness(grpc::CallbackServerContext* context, const v1::GetReadinessRequest* request, v1::Readiness* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Readiness> reply) { intake_->GetReadiness(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetStatistics(grpc::CallbackServerContext* context, const v1::GetStatisticsRequest* request, v1::Statistics* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Statistics> reply) { intake_->GetStatistics(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* PutCalendar(grpc::CallbackServerContext* context, const v1::PutCalendarRequest* request, v1::Calendar* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::Calendar> reply) { intake_->PutCalendar(caller, *request, std::move(reply)); });
+  }
 
  private:
   template <typename Response, typename Start>

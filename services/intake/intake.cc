@@ -9,6 +9,7 @@
 #include "intake/names.h"
 #include "intake/once.h"
 #include "intake/pending_report.h"
+#include "intake/school_views.h"
 #include "intake/views.h"
 #include "notification/break_glass/list_keeper.h"
 #include "platform/crypto/encoding.h"
@@ -113,6 +114,8 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
     std::string response;
     if (const auto* received = std::get_if<domain::ReportReceived>(&applied.commit.events.front().body)) {
       response = ReportAnswer(*received, *applied.file, applied.commit.recorded_time).SerializeAsString();
+    } else if (applied.file->state.duties) {
+      response = SchoolRecordAnswer(applied.file->state, applied.commit).SerializeAsString();
     } else {
       // Who moved a case is shown where it went.
       const auto* moved = std::get_if<domain::CaseMoved>(&applied.commit.events.front().body);

@@ -76,6 +76,16 @@ class Intake final : public Service {
   void GetCustody(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Custody> reply);
   void TakeAlert(const Caller& caller, const v1::TakeAlertRequest& request, Reply<v1::Case> reply);
   void PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& request, Reply<v1::PutDirectoryResponse> reply);
+  void ListRecords(const Caller& caller, const v1::ListRecordsRequest& request, Reply<v1::ListRecordsResponse> reply);
+  // The school's own matters, in a file of their own (school_matters.cc).
+  void FileSchoolRecord(const Caller& caller, const v1::FileSchoolRecordRequest& request, Reply<v1::Record> reply);
+  void ListSchoolRecords(const Caller& caller, const v1::ListSchoolRecordsRequest& request, Reply<v1::ListRecordsResponse> reply);
+  void AcknowledgeSchoolRecord(const Caller& caller, const v1::AcknowledgeSchoolRecordRequest& request, Reply<v1::Record> reply);
+  void ListDuties(const Caller& caller, const v1::ListDutiesRequest& request, Reply<v1::ListDutiesResponse> reply);
+  void GetRegister(const Caller& caller, const v1::GetRegisterRequest& request, Reply<v1::Register> reply);
+  void GetReadiness(const Caller& caller, const v1::GetReadinessRequest& request, Reply<v1::Readiness> reply);
+  void GetStatistics(const Caller& caller, const v1::GetStatisticsRequest& request, Reply<v1::Statistics> reply);
+  void PutCalendar(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply);
   void PutSchedule(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply);
   void GetOnCall(const Caller& caller, const v1::GetOnCallRequest& request, Reply<v1::OnCall> reply);
   void GetClock(const Caller& caller, const v1::GetClockRequest& request, Reply<v1::Clock> reply);
@@ -161,6 +171,14 @@ class Intake final : public Service {
 
   // What the reporter is told of a report that stands in the log.
   v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) const;
+
+  struct Reading;
+  // Reads records back from the log, opens what the caller may read, and answers. On the loop.
+  void ReadRecords(const Caller& caller, const FileEntry& file, const std::vector<const domain::RecordState*>& records, Reply<v1::ListRecordsResponse> reply);
+  // `then` once the file of the school's own matters is there.
+  void WithSchoolFile(const std::string& school, std::function<void(absl::StatusOr<FileEntry*>)> then);
+  void SubmitToSchoolFile(const Caller& caller, FileEntry* file, std::string cause, std::function<absl::StatusOr<std::vector<domain::Event>>()> decide,
+                          std::function<void(absl::StatusOr<Machine::Outcome>)> done);
 
   void AcceptReport(std::shared_ptr<PendingReport> report);
   absl::StatusOr<Draft> DecideReport(PendingReport& report);

@@ -116,11 +116,13 @@ void Intake::PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& r
               draft.events = events;
               return draft;
             },
-            [left, failed, shared_reply, response](absl::StatusOr<Machine::Outcome> outcome) {
+            [this, registers = !request.school_name().empty(), school_id = request.school(), left, failed, shared_reply, response](absl::StatusOr<Machine::Outcome> outcome) {
               if (!outcome.ok() && failed->ok()) *failed = outcome.status();
               if (--*left > 0) return;
               if (!failed->ok()) return (*shared_reply)(*failed);
               (*shared_reply)(response);
+              // From now on the school owes what its year brings. Nobody waits for that.
+              if (registers) WithSchoolFile(school_id, [](const absl::StatusOr<FileEntry*>&) {});
             });
       }
     });

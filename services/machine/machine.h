@@ -189,6 +189,7 @@ class Machine {
   const domain::Pack& pack() const { return *pack_; }
   Clock* clock() const { return clock_; }
   Loop* loop() const { return loop_; }
+  Log* log() const { return log_; }
   MachineStatistics& statistics() { return statistics_; }
 
  private:

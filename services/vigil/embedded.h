@@ -9,5 +9,6 @@ extern const std::string_view kNames;         // names.json: what ids are called
 extern const std::string_view kSampleSchool;  // sample/school.json
 extern const std::string_view kStory;         // play/story.json
 extern const std::string_view kNarration;     // play/narration.json
+extern const std::string_view kRequirements;  // docs/requirements.md
 
 }  // namespace vigil::embedded

@@ -12,7 +12,9 @@
 #include "vigil/command_runner.h"
 #include "vigil/command_table.h"
 #include "vigil/environment.h"
+#include "vigil/pack/pack_command.h"
 #include "vigil/play/play.h"
+#include "vigil/requirements/requirements.h"
 #include "vigil/sample/sample_command.h"
 #include "vigil/repair/repair_command.h"
 #include "vigil/verify/verify_command.h"
@@ -161,6 +163,20 @@ int Main(int argc, char** argv) {
   sample->add_option("--students", sample_options.students, say("每校学生数", "students in each"))->required()->check(CLI::Range(1, 9000));
   sample->add_option("--seed", sample_options.seed, say("种子", "seed"))->check(CLI::Range(0, 999));
 
+  CLI::App* requirements =
+      app.add_subcommand("requirements", say("两份文件的每一条由什么满足、由哪些测试证明", "What covers each clause of the documents, and which tests show it"));
+
+  CLI::App* pack = app.add_subcommand("pack", say("规程包：检查、比较", "The protocol pack: check it, compare two"))->require_subcommand(1);
+  PackOptions pack_options;
+  CLI::App* pack_check = pack->add_subcommand("check", say("检查规程包或学校的补充，按文件和行说明", "Check a pack or a school's overlay; mistakes by file and line"));
+  pack_check->add_option("pack", pack_options.pack, say("规程包目录", "directory of the pack"))->required();
+  pack_check->add_option("--overlay", pack_options.overlay, say("学校补充的目录", "directory of the school's overlay"));
+  CLI::App* pack_diff = pack->add_subcommand("diff", say("两个版本有何不同", "What a new version changes"));
+  pack_diff->add_option("pack", pack_options.pack, say("原规程包目录", "directory of the pack as it is"))->required();
+  pack_diff->add_option("other", pack_options.other, say("新规程包目录", "directory of the new one"));
+  pack_diff->add_option("--overlay", pack_options.overlay, say("原补充的目录", "overlay as it is"));
+  pack_diff->add_option("--new-overlay", pack_options.other_overlay, say("新补充的目录", "the new overlay"));
+
   CLI::App* play = app.add_subcommand("play", "")->group("");
   PlayOptions play_options;
   play->add_flag("--once", play_options.once);
@@ -170,6 +186,12 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitWrongUsage;
   }
+
+  // What needs no installation.
+  if (requirements->parsed()) return RunRequirements(global.json);
+  pack_options.json = global.json;
+  if (pack_check->parsed()) return RunPackCheck(pack_options);
+  if (pack_diff->parsed()) return RunPackDiff(pack_options);
 
   RunOptions options;
   options.json = global.json;

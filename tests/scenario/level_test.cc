@@ -135,6 +135,7 @@ class ReturnedStudentTest : public ::testing::Test {
   void SetUp() override {
     case_ = scene_.Report("teacher", {.signals = {"W1a"}, .in_sight = "teacher"});
     scene_.TakeAndHandOver(case_);
+    scene_.FileReturnDocuments(case_);
   }
   const std::vector<std::pair<std::string, std::string>> kDocuments = {
       {"exception", "false"}, {"document", "recovery_certificate"}, {"school_assessment", "talked with both"}, {"contingency_plan", "whom to call"}};

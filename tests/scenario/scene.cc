@@ -45,7 +45,7 @@ class Scene::Reader final : public Service {
 
 absl::Time TimeOf(const google::protobuf::Timestamp& t) { return contract::TimeFromProto(t); }
 
-Scene::Scene(absl::Time start) : world(start) {
+Scene::Scene(absl::Time start, std::shared_ptr<const domain::Pack> pack) : world(start, 1, std::move(pack)) {
   std::string directory = (std::filesystem::temp_directory_path() / "vigil-scene-XXXXXX").string();
   EXPECT_NE(mkdtemp(directory.data()), nullptr);
   directory_ = directory;
@@ -166,7 +166,9 @@ Scene::~Scene() {
 
 intake::Caller Scene::As(const std::string& who) {
   const auto role = RoleOf().find(who);
-  return {.person = who, .role = role == RoleOf().end() ? "guardian" : role->second, .school = kSchool};
+  // "leader_a" and "leader_b" are further people with the role.
+  const bool further = who.ends_with("_a") || who.ends_with("_b");
+  return {.person = who, .role = role != RoleOf().end() ? role->second : further ? who.substr(0, who.size() - 2) : "guardian", .school = kSchool};
 }
 
 intake::Caller Scene::As(const std::string& who, const std::string& key, const std::string& body) {
@@ -302,6 +304,91 @@ absl::StatusOr<api::Case> Scene::FileRecord(const std::string& who, const std::s
   return Try(As(who), request);
 }
 
+absl::StatusOr<api::Record> Scene::FileOfSchool(const std::string& who, const std::string& kind, std::vector<std::pair<std::string, std::string>> fields,
+                                                 const std::string& student, const std::string& class_name) {
+  api::FileSchoolRecordRequest request;
+  request.set_school(kSchool);
+  request.set_kind(kind);
+  request.set_student(student);
+  request.set_class_(class_name);
+  for (const auto& [id, value] : fields) (*request.mutable_fields())[id] = value;
+  return Ask<api::Record>([&](intake::Reply<api::Record> reply) { desk().FileSchoolRecord(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::Record> Scene::AcknowledgeOfSchool(const std::string& who, const std::string& record) {
+  api::AcknowledgeSchoolRecordRequest request;
+  request.set_school(kSchool);
+  request.set_record(record);
+  return Ask<api::Record>([&](intake::Reply<api::Record> reply) { desk().AcknowledgeSchoolRecord(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::ListRecordsResponse> Scene::Records(const std::string& who, const std::string& case_id, const std::string& kind) {
+  api::ListRecordsRequest request;
+  request.set_case_(case_id);
+  request.set_kind(kind);
+  return Ask<api::ListRecordsResponse>([&](intake::Reply<api::ListRecordsResponse> reply) { desk().ListRecords(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::ListRecordsResponse> Scene::RecordsOfSchool(const std::string& who, const std::string& kind, const std::string& class_name) {
+  api::ListSchoolRecordsRequest request;
+  request.set_school(kSchool);
+  request.set_kind(kind);
+  request.set_class_(class_name);
+  return Ask<api::ListRecordsResponse>([&](intake::Reply<api::ListRecordsResponse> reply) { desk().ListSchoolRecords(As(who), request, std::move(reply)); });
+}
+
+std::vector<api::Duty> Scene::Duties(const std::string& state, const std::string& duty) {
+  api::ListDutiesRequest request;
+  request.set_school(kSchool);
+  request.set_state(state);
+  const auto answer = Ask<api::ListDutiesResponse>([&](intake::Reply<api::ListDutiesResponse> reply) { desk().ListDuties(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  std::vector<api::Duty> duties;
+  if (!answer.ok()) return duties;
+  for (const api::Duty& row : answer->duties()) {
+    if (duty.empty() || row.duty() == duty) duties.push_back(row);
+  }
+  return duties;
+}
+
+api::Register Scene::SeeRegister() {
+  api::GetRegisterRequest request;
+  request.set_school(kSchool);
+  const auto answer = Ask<api::Register>([&](intake::Reply<api::Register> reply) { desk().GetRegister(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.value_or(api::Register());
+}
+
+api::Readiness Scene::SeeReadiness() {
+  api::GetReadinessRequest request;
+  request.set_school(kSchool);
+  const auto answer = Ask<api::Readiness>([&](intake::Reply<api::Readiness> reply) { desk().GetReadiness(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.value_or(api::Readiness());
+}
+
+api::Statistics Scene::SeeStatistics() {
+  api::GetStatisticsRequest request;
+  request.set_school(kSchool);
+  const auto answer = Ask<api::Statistics>([&](intake::Reply<api::Statistics> reply) { desk().GetStatistics(As("leader"), request, std::move(reply)); });
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.value_or(api::Statistics());
+}
+
+absl::Status Scene::PutCalendar(const std::vector<std::pair<std::string, std::string>>& terms, const std::vector<std::pair<std::string, std::string>>& holidays) {
+  api::PutCalendarRequest request;
+  request.set_school(kSchool);
+  for (const auto& [from, to] : terms) {
+    request.add_terms()->set_from_date(from);
+    request.mutable_terms()->rbegin()->set_to_date(to);
+  }
+  for (const auto& [from, to] : holidays) {
+    request.add_holidays()->set_from_date(from);
+    request.mutable_holidays()->rbegin()->set_to_date(to);
+  }
+  return Ask<api::Calendar>([&](intake::Reply<api::Calendar> reply) { desk().PutCalendar(As("leader"), request, std::move(reply)); }).status();
+}
+
 absl::StatusOr<api::Case> Scene::HandOver(const std::string& who, const std::string& case_id, const std::string& guardian, bool identity_checked) {
   api::HandOverToGuardianRequest request;
   request.set_case_(case_id);
@@ -371,6 +458,19 @@ void Scene::KeepUntil(absl::Time until, const std::string& guard, const std::str
       ASSERT_TRUE(taken.ok()) << alert.ladder() << ": " << taken.status();
     }
   }
+}
+
+void Scene::FileReturnDocuments(const std::string& case_id) {
+  const auto file = [&](const std::string& who, const std::string& kind, const std::vector<std::pair<std::string, std::string>>& fields) {
+    const auto filed = FileRecord(who, case_id, kind, fields);
+    ASSERT_TRUE(filed.ok()) << kind << ": " << filed.status();
+  };
+  file("leader", "return_application", {{"applied_by", "mother"}, {"enrolment_complete", "true"}});
+  file("office", "recovery_certificate", {{"issuer", "a hospital"}, {"recognised", "listed"}, {"doctor", "a doctor"}, {"dated", "2026-03-01"}, {"verified_by", "office, doctor"}});
+  file("office", "return_assessment", {{"members", "office, assessor"}, {"finding", "may return"}});
+  file("class_teacher", "return_plan", {{"arrangements", "half days"}, {"classmates", "no questions"}});
+  file("class_teacher", "return_guardians", {{"adults", "class_teacher, teacher"}, {"student_helper", "twin"}});
+  file("office", "contingency_plan", {{"triggers", "x"}, {"warning_signs", "x"}, {"contacts", "x"}, {"means_safety", "x"}, {"hospital", "x"}});
 }
 
 void Scene::TakeAndHandOver(const std::string& case_id) {

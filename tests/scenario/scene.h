@@ -47,7 +47,7 @@ class Scene {
  public:
   // leader, deputy, office, grade_head (grade 3), class_teacher (3-2), teacher, doctor, guard, guard_2, crisis, assessor, administrator; child
   // ("小明", 3-2) with mother, father and the excluded uncle; twin and other_twin ("小红", both 3-2), and their mother.
-  explicit Scene(absl::Time start = At("2026-03-10 10:00"));
+  explicit Scene(absl::Time start = At("2026-03-10 10:00"), std::shared_ptr<const domain::Pack> pack = nullptr);
   ~Scene();
 
   absl::Time now() const { return world.now(); }
@@ -86,6 +86,31 @@ class Scene {
   absl::StatusOr<api::Case> FileReport(const std::string& who, const std::string& case_id);
   absl::StatusOr<api::Case> FileRecord(const std::string& who, const std::string& case_id, const std::string& kind,
                                        std::vector<std::pair<std::string, std::string>> fields);
+  // A command whose request is a form: signAgreement, applyForLeave and their like.
+  template <typename Request>
+  absl::StatusOr<api::Case> Form(const std::string& who, const std::string& case_id, const std::vector<std::pair<std::string, std::string>>& fields) {
+    Request request;
+    request.set_case_(case_id);
+    for (const auto& [id, value] : fields) (*request.mutable_fields())[id] = value;
+    return Try(As(who), request);
+  }
+  // Records and duties of the school itself.
+  absl::StatusOr<api::Record> FileOfSchool(const std::string& who, const std::string& kind, std::vector<std::pair<std::string, std::string>> fields,
+                                           const std::string& student = "", const std::string& class_name = "");
+  absl::StatusOr<api::ListCasesResponse> List(const api::ListCasesRequest& request) {
+    return Ask<api::ListCasesResponse>([&](intake::Reply<api::ListCasesResponse> reply) { desk().ListCases(As("leader"), request, std::move(reply)); });
+  }
+  absl::StatusOr<api::Record> AcknowledgeOfSchool(const std::string& who, const std::string& record);
+  absl::StatusOr<api::ListRecordsResponse> Records(const std::string& who, const std::string& case_id, const std::string& kind = "");
+  absl::StatusOr<api::ListRecordsResponse> RecordsOfSchool(const std::string& who, const std::string& kind, const std::string& class_name = "");
+  // Those of one row, or all.
+  std::vector<api::Duty> Duties(const std::string& state, const std::string& duty = "");
+  absl::Status EraseKey(const std::string& person) { return keys_->Erase("school." + person); }
+  api::Register SeeRegister();
+  api::Readiness SeeReadiness();
+  api::Statistics SeeStatistics();
+  absl::Status PutCalendar(const std::vector<std::pair<std::string, std::string>>& terms, const std::vector<std::pair<std::string, std::string>>& holidays);
+
   absl::StatusOr<api::Case> HandOver(const std::string& who, const std::string& case_id, const std::string& guardian, bool identity_checked = true);
   absl::StatusOr<api::Case> Assess(const std::string& who, const std::string& case_id, const std::string& level, const std::string& kind = "group",
                                    bool face_to_face = true, std::vector<std::string> members = {"assessor", "office"});
@@ -100,6 +125,8 @@ class Scene {
 
   // A severe case is taken, spoken of, and the child is with the mother; then all that is owed is done, and it is closed.
   void TakeAndHandOver(const std::string& case_id);
+  // What a return needs to be on the case.
+  void FileReturnDocuments(const std::string& case_id);
   void CloseAfterHandover(const std::string& case_id);
   absl::StatusOr<api::Case> ApproveReturn(const std::string& who, const std::string& case_id, std::vector<std::pair<std::string, std::string>> fields);
 

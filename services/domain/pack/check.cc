@@ -146,6 +146,7 @@ void CheckEveryClockStarts(const Draft& draft, Problems& problems) {
 
 void CheckEveryLadderIsRaised(const Draft& draft, Problems& problems) {
   std::set<std::string> raised;
+  for (const auto& [id, duty] : draft.pack.duties) raised.insert(duty.notice);
   for (const LevelRow& level : draft.pack.levels) raised.insert(level.ladder);
   for (const auto& [id, clock] : draft.pack.clocks) {
     raised.insert({clock.warn_ladder, clock.review_ladder, clock.expiry_ladder});
@@ -168,6 +169,77 @@ void CheckEmergencyLadder(const Draft& draft, Problems& problems) {
     const bool calls = std::all_of(ladder.steps.begin(), ladder.steps.end(), [](const LadderStep& step) { return step.call; });
     if (!calls || !ladder.takeable || !ladder.endless) problems.Add(place, absl::StrCat(who, ": it calls, 'takeable: true', 'then: again'"));
     if (!ladder.raised_on.empty()) problems.Add(place, absl::StrCat(who, ", and a fact raises it"));
+  }
+}
+
+// `record.said: kind.field=value`: the form has the field, and the field can have the value.
+void CheckSaid(const Draft& draft, Problems& problems) {
+  for (const Said& said : draft.said) {
+    const std::size_t dot = said.argument.find('.');
+    const std::size_t equals = said.argument.find('=');
+    if (dot == std::string::npos || equals == std::string::npos || equals < dot) {
+      problems.Add(said.place, absl::StrCat(said.what, ": is written record.said: plan.ended=true"));
+      continue;
+    }
+    const std::string kind = said.argument.substr(0, dot);
+    const std::string id = said.argument.substr(dot + 1, equals - dot - 1);
+    const std::string value = said.argument.substr(equals + 1);
+    const auto record = draft.pack.records.find(kind);
+    const FieldRow* field = record == draft.pack.records.end() ? nullptr : record->second.FindField(id);
+    if (field == nullptr) {
+      problems.Add(said.place, absl::StrCat(said.what, ": there is no record '", kind, "' with a field '", id, "'"));
+      continue;
+    }
+    const bool choice = field->type == FieldRow::Type::kChoice && std::find(field->choices.begin(), field->choices.end(), value) != field->choices.end();
+    const bool boolean = field->type == FieldRow::Type::kBoolean && (value == "true" || value == "false");
+    if (!choice && !boolean) problems.Add(said.place, absl::StrCat(said.what, ": the field '", id, "' cannot be '", value, "'"));
+    if (field->sealed) problems.Add(said.place, absl::StrCat(said.what, ": the field '", id, "' is private and the engine cannot read it"));
+  }
+}
+
+void CheckDuties(const Draft& draft, Problems& problems) {
+  const auto field_of = [&](const std::string& kind, const std::string& id) -> const FieldRow* {
+    const auto record = draft.pack.records.find(kind);
+    return record == draft.pack.records.end() ? nullptr : record->second.FindField(id);
+  };
+  for (const auto& [id, duty] : draft.pack.duties) {
+    const Place place = draft.duty_places.at(id);
+    const auto wrong = [&](std::string_view what) { problems.Add(place, absl::StrCat("duty ", id, ": ", std::string(what))); };
+    const auto record = draft.pack.records.find(duty.record);
+    if (record == draft.pack.records.end()) continue;
+    using Attaches = RecordRow::Attaches;
+    const Attaches wanted = duty.scope == DutyRow::Scope::kClass ? Attaches::kClass : Attaches::kSchool;
+    if (record->second.attaches != wanted) wrong(absl::StrCat("its record '", duty.record, "' does not attach to what owes it"));
+    const bool writes = std::any_of(duty.owner.begin(), duty.owner.end(), [&](const std::string& role) {
+      return std::find(record->second.written_by.begin(), record->second.written_by.end(), role) != record->second.written_by.end();
+    });
+    if (!writes) wrong("who owes it may not write its record");
+    if (!duty.record_field.empty()) {
+      const FieldRow* field = field_of(duty.record, duty.record_field);
+      if (field == nullptr || field->sealed || std::find(field->choices.begin(), field->choices.end(), duty.record_value) == field->choices.end()) {
+        wrong(absl::StrCat("only: the record has no choice ", duty.record_field, "=", duty.record_value));
+      }
+    }
+    if (duty.every == DutyRow::Every::kEvent) {
+      const FieldRow* answers = field_of(duty.record, duty.answers);
+      if (answers == nullptr || answers->type != FieldRow::Type::kRecord || answers->of != duty.event) {
+        wrong("due: 'answers' names the field of its record that says which event it answers");
+      }
+      const FieldRow* due = duty.event_due.empty() ? nullptr : field_of(duty.event, duty.event_due);
+      if (!duty.event_due.empty() && (due == nullptr || due->type != FieldRow::Type::kTime || due->sealed)) wrong("due: 'field' is a time of the event's record");
+      const auto event = draft.pack.records.find(duty.event);
+      if (event != draft.pack.records.end() && event->second.attaches == Attaches::kCase) wrong("the event is a record of the school; what follows in a case is a clock");
+    }
+    if (duty.accounts) {
+      const auto by = draft.pack.records.find(duty.accounts->record);
+      if (by == draft.pack.records.end()) continue;
+      const FieldRow* people = duty.accounts->field.empty() ? nullptr : field_of(duty.accounts->record, duty.accounts->field);
+      if (!duty.accounts->field.empty() && (people == nullptr || people->type != FieldRow::Type::kPeople || people->sealed)) {
+        wrong("accounts_for: 'field' names people");
+      }
+      if (duty.accounts->field.empty() && by->second.attaches != Attaches::kStudent) wrong("accounts_for: 'by' is a record of one student, or says by which 'field'");
+    }
+    if (!duty.acknowledged_by.empty() && record->second.acknowledged_by != duty.acknowledged_by) wrong("its record is acknowledged by another role");
   }
 }
 
@@ -307,6 +379,8 @@ void CheckWhole(const Draft& draft, Problems& problems) {
   CheckEveryClockStarts(draft, problems);
   CheckEveryLadderIsRaised(draft, problems);
   CheckEmergencyLadder(draft, problems);
+  CheckSaid(draft, problems);
+  CheckDuties(draft, problems);
   CheckRoles(draft, problems);
   CheckTexts(draft, problems);
 }

@@ -26,6 +26,13 @@ struct WrittenText {
   Place place;
 };
 
+// `record.said: plan.ended=true`, to be looked up when all records are known.
+struct Said {
+  std::string argument;
+  Place place;
+  std::string what;
+};
+
 struct Draft {
   Pack pack;
   std::vector<std::string> languages;
@@ -33,6 +40,8 @@ struct Draft {
   std::vector<Reference> references;
   std::map<std::string, std::vector<WrittenText>> written_texts;  // by text id
   std::map<std::pair<Kind, std::string>, Place> rows;
+  std::vector<Said> said;
+  std::map<std::string, Place> duty_places;
 };
 
 // What can be said only of the whole: references resolve, no clock starts itself, severe ladders never end or wait, messages

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "domain/pack/draft.h"
+#include "domain/pack/overlay.h"
 #include "domain/pack/permissions.h"
 #include "domain/pack/reader.h"
 
@@ -21,8 +22,8 @@ constexpr int kMaxConditionDepth = 8;
 constexpr int kMaxFieldBytes = 65536;
 constexpr int kDigestDigits = 12;
 
-// The people of a case, as ladders name them.
-constexpr std::array<std::string_view, 5> kCaseTargets{"case.author", "case.holders", "case.next_holders", "case.taker", "case.guardians"};
+// The people of a case, as ladders name them; of a duty that is late, whom its step tells.
+constexpr std::array<std::string_view, 6> kCaseTargets{"case.author", "case.holders", "case.next_holders", "case.taker", "case.guardians", "duty.told"};
 constexpr std::string_view kOnCall = "on_call.";
 // Of a shift: any adult at all; an adult of the school who is not there as a guard.
 constexpr std::string_view kAnyAdult = "any_adult";
@@ -34,6 +35,7 @@ std::optional<Kind> ArgumentKind(Fact fact) {
     case Fact::kAlertTaken: return Kind::kLadder;
     case Fact::kAssessed: return Kind::kLevel;
     case Fact::kRecordFiled:
+    case Fact::kRosterShort:
     case Fact::kRecordAcknowledged: return Kind::kRecord;
     default: return std::nullopt;
   }
@@ -54,8 +56,12 @@ class Loader {
  public:
   explicit Loader(Problems& problems) : problems_(&problems) {}
 
-  void ReadFile(const std::string& name, const std::string& text);
+  void ReadFile(const std::string& name, const std::string& text) { ReadInto(sections_, name, text); }
+  // Of an overlay: its rows change or join those of the files.
+  void ReadOverlayFile(const std::string& name, const std::string& text) { ReadInto(overlay_, name, text); }
   void ReadSections();
+  // Where the overlay says something of this row; nullopt: nowhere.
+  std::optional<Place> PlaceInOverlay(const std::string& section, const std::string& id) const;
   Draft& draft() { return draft_; }
 
  private:
@@ -64,6 +70,8 @@ class Loader {
     Value value;
   };
 
+  void ReadInto(std::vector<Section>& sections, const std::string& name, const std::string& text);
+  void MergeOverlay();
   void ReadHead(const Value& value);
   void ReadIndicator(MapReader& map, const std::string& id);
   void ReadRule(MapReader& map, const std::string& id);
@@ -76,6 +84,8 @@ class Loader {
   void ReadSchedule(MapReader& map, const std::string& id);
   void ReadDuty(MapReader& map, const std::string& id);
   void ReadText(MapReader& map, const std::string& id);
+  void ReadInstrument(MapReader& map, const std::string& id);
+  std::vector<int> ReadItems(MapReader& map, std::string_view key, int most);
 
   using ReadRow = void (Loader::*)(MapReader&, const std::string&);
   // Rows as a map by id, or as a list whose items carry `id`.
@@ -92,6 +102,9 @@ class Loader {
   std::string ReadReference(MapReader& map, std::string_view key, Kind kind);
   std::vector<CustodyRow::Cover> ReadCover(MapReader& map, std::string_view key);
   FieldRow ReadField(const Value& value, const std::string& record);
+  void NeedField(MapReader& map, const RecordRow& row, const Place& place, const std::string& what, const std::string& id,
+                 std::initializer_list<FieldRow::Type> types);
+  std::vector<CalendarDays::Span> ReadDays(MapReader& map, std::string_view key);
   void ReadDue(MapReader& map, ClockRow& clock);
   void ReadExpiry(MapReader& map, ClockRow& clock);
   void CheckClock(MapReader& map, const ClockRow& clock);
@@ -104,11 +117,16 @@ class Loader {
   Problems* problems_;
   Draft draft_;
   std::vector<Section> sections_;
+  std::vector<Section> overlay_;
+  std::string section_;
+  // Rows of the files that the overlay changes, merged; and those that it adds.
+  std::map<std::pair<std::string, std::string>, Value> changed_;
+  std::vector<std::pair<std::string, std::pair<std::string, Value>>> added_;
   std::map<std::string, Place> rules_;
   std::map<std::string, Place> duties_;
 };
 
-void Loader::ReadFile(const std::string& name, const std::string& text) {
+void Loader::ReadInto(std::vector<Section>& sections, const std::string& name, const std::string& text) {
   const Place top{name, 1};
   YAML::Node node;
   try {
@@ -119,7 +137,82 @@ void Loader::ReadFile(const std::string& name, const std::string& text) {
   }
   if (node.IsNull()) return;
   MapReader map({node, top}, "the file", *problems_);
-  for (const auto& [section, value] : map.entries()) sections_.push_back({section, value});
+  for (const auto& [section, value] : map.entries()) sections.push_back({section, value});
+}
+
+namespace {
+
+// The rows of a section, by id; those without one are left out.
+std::vector<std::pair<std::string, Value>> RowsOf(const Value& section) {
+  std::vector<std::pair<std::string, Value>> rows;
+  if (section.node.IsSequence()) {
+    for (const YAML::Node& item : section.node) {
+      if (item.IsMap() && item["id"] && item["id"].IsScalar()) rows.emplace_back(item["id"].Scalar(), At(item, section.place));
+    }
+  } else if (section.node.IsMap()) {
+    for (const auto& entry : section.node) {
+      if (entry.first.IsScalar()) rows.emplace_back(entry.first.Scalar(), Value{entry.second, At(entry.first, section.place).place});
+    }
+  }
+  return rows;
+}
+
+// The row with the overlay's keys in place of its own; a form's fields are replaced or added by id.
+YAML::Node Merged(const YAML::Node& row, const YAML::Node& overlay) {
+  YAML::Node merged = YAML::Clone(row);
+  for (const auto& entry : overlay) {
+    const std::string key = entry.first.Scalar();
+    const bool fields = key == "fields" && entry.second.IsSequence() && merged[key] && merged[key].IsSequence();
+    if (!fields) {
+      merged[key] = entry.second;
+      continue;
+    }
+    for (const YAML::Node& field : entry.second) {
+      bool replaced = false;
+      for (std::size_t i = 0; i < merged[key].size() && !replaced; ++i) {
+        replaced = field.IsMap() && field["id"] && merged[key][i]["id"] && merged[key][i]["id"].Scalar() == field["id"].Scalar();
+        if (replaced) merged[key][i] = field;
+      }
+      if (!replaced) merged[key].push_back(field);
+    }
+  }
+  return merged;
+}
+
+}  // namespace
+
+void Loader::MergeOverlay() {
+  for (const Section& section : overlay_) {
+    if (section.name == "pack") {
+      problems_->Add(section.value.place, "an overlay does not say what the pack is; a school sets its calendar by itself");
+      continue;
+    }
+    std::map<std::string, Value> known;
+    for (const Section& other : sections_) {
+      if (other.name != section.name) continue;
+      for (auto& [id, row] : RowsOf(other.value)) known.insert_or_assign(id, row);
+    }
+    if (known.empty()) {
+      problems_->Add(section.value.place, absl::StrCat("unknown section '", section.name, "'"));
+      continue;
+    }
+    for (const auto& [id, row] : RowsOf(section.value)) {
+      if (const auto base = known.find(id); base == known.end()) {
+        const bool own = row.node.IsMap() && row.node["basis"] && row.node["basis"].IsScalar() && row.node["basis"].Scalar() == "school_setting";
+        if (!own) problems_->Add(row.place, absl::StrCat(section.name, " ", id, ": a row that a school adds says `basis: school_setting`"));
+        added_.push_back({section.name, {id, row}});
+      } else if (!row.node.IsMap()) {
+        problems_->Add(row.place, absl::StrCat(section.name, " ", id, ": is not a map of what changes"));
+      } else {
+        changed_.insert_or_assign(std::pair(section.name, id), Value{Merged(base->second.node, row.node), row.place});
+      }
+    }
+  }
+}
+
+std::optional<Place> Loader::PlaceInOverlay(const std::string& section, const std::string& id) const {
+  const auto found = changed_.find({section, id});
+  return found == changed_.end() ? std::nullopt : std::optional(found->second.place);
 }
 
 void Loader::ReadSections() {
@@ -145,8 +238,9 @@ void Loader::ReadSections() {
       {"ladders", {"ladder", &Loader::ReadLadder}},          {"custody", {"custody", &Loader::ReadCustody}},
       {"records", {"record", &Loader::ReadRecord}},          {"roles", {"role", &Loader::ReadRole}},
       {"schedules", {"schedule", &Loader::ReadSchedule}},    {"duties", {"duty", &Loader::ReadDuty}},
-      {"texts", {"text", &Loader::ReadText}},
+      {"texts", {"text", &Loader::ReadText}},                 {"instruments", {"instrument", &Loader::ReadInstrument}},
   };
+  MergeOverlay();
   for (const Section& section : sections_) {
     if (section.name == "pack") continue;
     const auto reader = readers.find(section.name);
@@ -154,7 +248,14 @@ void Loader::ReadSections() {
       problems_->Add(section.value.place, absl::StrCat("unknown section '", section.name, "'"));
       continue;
     }
+    section_ = section.name;
     ReadRows(section.value, reader->second.first, reader->second.second);
+  }
+  for (const auto& [section, row] : added_) {
+    const auto reader = readers.find(section);
+    if (reader == readers.end()) continue;
+    section_ = section;
+    ReadOneRow(row.second, row.first, reader->second.first, reader->second.second);
   }
   std::sort(draft_.pack.levels.begin(), draft_.pack.levels.end(),
             [](const LevelRow& a, const LevelRow& b) { return std::tie(a.rank, a.id) < std::tie(b.rank, b.id); });
@@ -182,11 +283,42 @@ void Loader::ReadHead(const Value& value) {
   pack.dismissal = map.TimeOfDay("dismissal").value_or(pack.dismissal);
   if (pack.dismissal <= pack.school_begins) map.Wrong("dismissal is not after school_begins");
   pack.clock_tolerance = map.Span("clock_tolerance").value_or(pack.clock_tolerance);
+  if (const auto calendar = map.Take("calendar")) {
+    MapReader days(*calendar, "pack: calendar", *problems_);
+    pack.calendar.terms = ReadDays(days, "terms");
+    pack.calendar.holidays = ReadDays(days, "holidays");
+    days.Finish();
+  }
   for (const auto& [channel, place] : map.Strings("channels")) pack.channels.push_back(channel);
   if (pack.channels.empty()) map.Wrong("'channels' must name at least one");
   for (const auto& [word, place] : map.Strings("withheld_words")) draft_.withheld_words.push_back(word);
   if (draft_.withheld_words.empty()) map.Wrong("'withheld_words' must name the words that no message says");
   map.Finish();
+}
+
+std::vector<CalendarDays::Span> Loader::ReadDays(MapReader& map, std::string_view key) {
+  std::vector<CalendarDays::Span> spans;
+  const auto value = map.Take(key);
+  if (!value) return spans;
+  const std::string what = absl::StrCat(map.what(), ": ", std::string(key));
+  for (const Value& item : ReadList(*value, what, *problems_)) {
+    MapReader reader(item, what, *problems_);
+    const auto day = [&](std::string_view end, int* month, int* of_month) {
+      const std::string text = reader.NeedString(end);
+      if (text.size() == 5 && text[2] == '-') {
+        *month = std::atoi(text.substr(0, 2).c_str());
+        *of_month = std::atoi(text.substr(3).c_str());
+      }
+      const bool good = text.size() == 5 && text[2] == '-' && *month >= 1 && *month <= 12 && *of_month >= 1 && *of_month <= 31;
+      if (!good) reader.Wrong(absl::StrCat("'", text, "' is no day of a year; write it as in \"09-01\""));
+    };
+    CalendarDays::Span span;
+    day("from", &span.from_month, &span.from_day);
+    day("to", &span.to_month, &span.to_day);
+    reader.Finish();
+    spans.push_back(span);
+  }
+  return spans;
 }
 
 void Loader::ReadRows(const Value& value, std::string_view noun, ReadRow read) {
@@ -204,7 +336,10 @@ void Loader::ReadRows(const Value& value, std::string_view noun, ReadRow read) {
   for (const auto& [id, row] : rows.entries()) ReadOneRow(row, id, noun, read);
 }
 
-void Loader::ReadOneRow(const Value& value, const std::string& id, std::string_view noun, ReadRow read) {
+void Loader::ReadOneRow(const Value& written, const std::string& id, std::string_view noun, ReadRow read) {
+  const auto changed = changed_.find({section_, id});
+  const Value& value = changed == changed_.end() ? written : changed->second;
+  draft_.pack.written[{section_, id}] = YAML::Dump(value.node);
   MapReader map(value, absl::StrCat(std::string(noun), " ", id), *problems_);
   const std::string written_id = map.String("id", id);
   if (written_id != id) map.Wrong(absl::StrCat("stands under '", id, "' and calls itself '", written_id, "'"));
@@ -298,6 +433,10 @@ std::optional<FactPattern> Loader::ReadFact(const Value& value, const std::strin
   if (pattern.fact == Fact::kNone) {
     problems_->Add(value.place, absl::StrCat(what, ": there is no fact '", name, "'"));
     return std::nullopt;
+  }
+  if (pattern.fact == Fact::kRecordSaid) {
+    draft_.said.push_back({argument, value.place, absl::StrCat(what, ": ", name)});
+    return pattern;
   }
   if (argument.empty()) return pattern;
   const auto words = ArgumentWords(pattern.fact);
@@ -494,6 +633,10 @@ void Loader::CheckClock(MapReader& map, const ClockRow& clock) {
   if (clock.warn_before.empty() != clock.warn_ladder.empty()) map.Wrong("'warn_before' and 'warns' stand together or not at all");
   if (clock.review_every.has_value() == clock.review_ladder.empty()) map.Wrong("'review_every' and 'reviews' stand together or not at all");
   if (clock.review_every && *clock.review_every <= absl::ZeroDuration()) map.Wrong("'review_every' is zero");
+  if (clock.repeat_every && (*clock.repeat_every <= absl::ZeroDuration() || clock.repeats_daily || clock.one_per != ClockRow::OnePer::kCase)) {
+    map.Wrong("'repeat_every' is a span, of a clock that is one_per: case, and stands without repeats_daily");
+  }
+  if (clock.repeat_on_school_days && !clock.repeat_every) map.Wrong("'repeat_on_school_days' says something of 'repeat_every', which is missing");
   if (clock.only_supervised && clock.starts_on.empty()) map.Wrong("'only_supervised' says something of 'starts_on', which is missing");
 
   std::vector<absl::Duration> spans;
@@ -523,6 +666,8 @@ void Loader::ReadClock(MapReader& map, const std::string& id) {
   row.real_time = map.Bool("real_time");
   if (map.Need("one_per")) row.one_per = static_cast<ClockRow::OnePer>(map.OneOf("one_per", {"trigger", "case", "report"}).value_or(0));
   row.repeats_daily = map.Bool("repeats_daily");
+  row.repeat_every = map.Span("repeat_every");
+  row.repeat_on_school_days = map.Bool("repeat_on_school_days");
   if (const auto warnings = map.Take("warn_before")) {
     const std::string what = absl::StrCat(map.what(), ": warn_before");
     for (const Value& item : ReadList(*warnings, what, *problems_)) {
@@ -632,13 +777,14 @@ void Loader::ReadCustody(MapReader& map, const std::string& id) {
 }
 
 FieldRow Loader::ReadField(const Value& value, const std::string& record) {
+  using Type = FieldRow::Type;
   FieldRow field;
   MapReader map(value, absl::StrCat(record, ": field"), *problems_);
   field.id = map.NeedString("id");
   field.name = ReadTextIn(map, "name");
   if (map.Need("type")) {
-    const auto type = map.OneOf("type", {"text", "boolean", "time", "number", "person", "choice", "list"});
-    field.type = static_cast<FieldRow::Type>(type.value_or(0));
+    const auto type = map.OneOf("type", {"text", "boolean", "time", "number", "person", "choice", "list", "people", "record"});
+    field.type = static_cast<Type>(type.value_or(0));
   }
   field.required = map.Bool("required");
   if (const auto condition = map.Take("required_if")) {
@@ -651,13 +797,35 @@ FieldRow Loader::ReadField(const Value& value, const std::string& record) {
     }
   }
   for (const auto& [choice, place] : map.Strings("choices")) field.choices.push_back(choice);
-  if ((field.type == FieldRow::Type::kChoice) == field.choices.empty()) map.Wrong("'choices' belong to the type choice, and only to it");
+  if ((field.type == Type::kChoice) == field.choices.empty()) map.Wrong("'choices' belong to the type choice, and only to it");
   field.max_bytes = map.Int("max_bytes", field.max_bytes, 1, kMaxFieldBytes);
+  const bool words = field.type == Type::kText || field.type == Type::kList;
+  if (words && map.Has("private")) map.Wrong("text is always private; the line is not needed");
+  field.sealed = words || map.Bool("private");
+  field.read_by = ReadReferences(map, "read_by", Kind::kRole);
+  if (!field.read_by.empty() && !field.sealed) map.Wrong("'read_by' belongs to a private field; what is not private stands in the log");
+  field.of = ReadReference(map, "of", Kind::kRecord);
+  if ((field.type == Type::kRecord) == field.of.empty()) map.Wrong("'of' belongs to the type record, and only to it");
+  if (field.type != Type::kNumber && (map.Has("least") || map.Has("most"))) map.Wrong("'least' and 'most' belong to the type number");
+  field.least = map.Int("least", field.least, -1'000'000, 1'000'000);
+  field.most = map.Int("most", field.most, field.least, 1'000'000);
+  field.within = map.Span("within");
+  if (field.within && field.type != Type::kTime) map.Wrong("'within' belongs to the type time");
   map.Finish();
   return field;
 }
 
+// A field of the form that has one of the types; a problem when there is none.
+void Loader::NeedField(MapReader& map, const RecordRow& row, const Place& place, const std::string& what, const std::string& id,
+                       std::initializer_list<FieldRow::Type> types) {
+  const FieldRow* field = row.FindField(id);
+  if (field == nullptr) return map.Wrong(place, absl::StrCat(what, ": the form has no field '", id, "'"));
+  if (std::find(types.begin(), types.end(), field->type) == types.end()) map.Wrong(place, absl::StrCat(what, ": the field '", id, "' is of another type"));
+  if (field->sealed) map.Wrong(place, absl::StrCat(what, ": the field '", id, "' is private and the engine cannot read it"));
+}
+
 void Loader::ReadRecord(MapReader& map, const std::string& id) {
+  using Type = FieldRow::Type;
   RecordRow row;
   ReadCommon(map, id, row);
   if (const auto fields = map.Need("fields")) {
@@ -673,7 +841,7 @@ void Loader::ReadRecord(MapReader& map, const std::string& id) {
     if (row.fields.empty()) map.Wrong("has no fields");
     for (const FieldRow& field : row.fields) {
       if (field.required_if.empty()) continue;
-      const auto is_asked = [&](const FieldRow& other) { return other.id == field.required_if && other.type == FieldRow::Type::kBoolean; };
+      const auto is_asked = [&](const FieldRow& other) { return other.id == field.required_if && other.type == Type::kBoolean; };
       if (std::any_of(row.fields.begin(), row.fields.end(), is_asked)) continue;
       map.Wrong(fields->place, absl::StrCat("field ", field.id, ": required_if names no boolean field '", field.required_if, "'"));
     }
@@ -683,6 +851,77 @@ void Loader::ReadRecord(MapReader& map, const std::string& id) {
   row.read_by = ReadReferences(map, "read_by", Kind::kRole);
   row.acknowledged_by = ReadReference(map, "acknowledged_by", Kind::kRole);
   row.filed_by = map.String("filed_by");
+  row.command = map.String("command");
+  row.attaches = static_cast<RecordRow::Attaches>(map.OneOf("attaches_to", {"case", "student", "school", "class"}).value_or(0));
+  row.needs = ReadReferences(map, "needs", Kind::kRecord);
+  row.needs_since_leave = map.Bool("needs_since_leave");
+  if (const auto excused = map.Take("excused")) {
+    MapReader reader(*excused, absl::StrCat(map.what(), ": excused"), *problems_);
+    row.excused_by = reader.NeedString("by");
+    NeedField(reader, row, excused->place, reader.what(), row.excused_by, {Type::kBoolean});
+    row.excused_roles = ReadReferences(reader, "roles", Kind::kRole);
+    if (row.excused_roles.empty()) reader.Wrong("'roles' says who may");
+    reader.Finish();
+    if (row.needs.empty()) map.Wrong(excused->place, "excused from nothing: there is no 'needs'");
+  }
+  if (const auto value = map.Take("signed")) {
+    MapReader reader(*value, absl::StrCat(map.what(), ": signed"), *problems_);
+    RecordRow::Signed is_signed;
+    is_signed.field = reader.NeedString("field");
+    NeedField(reader, row, value->place, reader.what(), is_signed.field, {Type::kPeople});
+    is_signed.at_least = reader.Int("at_least", 2, 1, 20);
+    is_signed.roles = ReadReferences(reader, "roles", Kind::kRole);
+    if (is_signed.roles.empty()) reader.Wrong("'roles' says who signs");
+    reader.Finish();
+    row.is_signed = std::move(is_signed);
+  }
+  if (const auto value = map.Take("roster")) {
+    MapReader reader(*value, absl::StrCat(map.what(), ": roster"), *problems_);
+    RecordRow::Roster roster;
+    roster.adults = reader.NeedString("adults");
+    NeedField(reader, row, value->place, reader.what(), roster.adults, {Type::kPeople});
+    roster.helper = reader.String("helper");
+    if (!roster.helper.empty()) NeedField(reader, row, value->place, reader.what(), roster.helper, {Type::kPerson});
+    roster.at_least = reader.Int("at_least", 3, 1, 50);
+    roster.adults_at_least = reader.Int("adults_at_least", 2, 1, 50);
+    roster.led_by = ReadReferences(reader, "led_by", Kind::kRole);
+    reader.Finish();
+    row.roster = std::move(roster);
+  }
+  if (const auto value = map.Take("reports")) {
+    MapReader reader(*value, absl::StrCat(map.what(), ": reports"), *problems_);
+    RecordRow::Reports reports;
+    reports.field = reader.NeedString("field");
+    NeedField(reader, row, value->place, reader.what(), reports.field, {Type::kBoolean, Type::kChoice});
+    reports.value = reader.String("value", "true");
+    reports.signals = ReadReferences(reader, "signals", Kind::kIndicator);
+    reports.channel = reader.NeedString("channel");
+    reader.Finish();
+    row.reports = std::move(reports);
+  }
+  if (const auto value = map.Take("scored")) {
+    MapReader reader(*value, absl::StrCat(map.what(), ": scored"), *problems_);
+    RecordRow::Scored scored{.instrument = reader.NeedString("instrument"), .answers = reader.NeedString("answers")};
+    NeedField(reader, row, value->place, reader.what(), scored.instrument, {Type::kChoice});
+    if (row.FindField(scored.answers) == nullptr) reader.Wrong(absl::StrCat("the form has no field '", scored.answers, "'"));
+    const auto into = [&](std::string_view key, std::string& field, std::initializer_list<Type> types) {
+      field = reader.String(key);
+      const FieldRow* found = field.empty() ? nullptr : row.FindField(field);
+      if (!field.empty() && (found == nullptr || std::find(types.begin(), types.end(), found->type) == types.end())) reader.Wrong(absl::StrCat("'", field, "' is no such field"));
+    };
+    into("total", scored.total, {Type::kNumber});
+    into("void", scored.voided, {Type::kBoolean});
+    into("critical", scored.critical, {Type::kBoolean});
+    into("result", scored.result, {Type::kChoice});
+    reader.Finish();
+    row.scored = std::move(scored);
+  }
+  row.registers = static_cast<RecordRow::Registers>(map.OneOf("registers", {"nothing", "entry", "exit"}).value_or(0));
+  row.becomes = static_cast<RecordRow::Becomes>(map.OneOf("becomes", {"same", "on_leave"}).value_or(0));
+  const bool of_case = row.attaches == RecordRow::Attaches::kCase;
+  if (!of_case && (!row.needs.empty() || row.roster || row.registers != RecordRow::Registers::kNothing || row.becomes != RecordRow::Becomes::kSame)) {
+    map.Wrong("needs, roster, registers and becomes are about a case; this record is about none");
+  }
   if (Enter(Kind::kRecord, map, id)) draft_.pack.records.emplace(id, std::move(row));
 }
 
@@ -698,6 +937,7 @@ void Loader::ReadRole(MapReader& map, const std::string& id) {
   }
   row.security = map.Bool("security");
   row.staff = map.Bool("staff", true);
+  row.at_least = map.Int("at_least", 0, 0, 100);
   if (Enter(Kind::kRole, map, id)) draft_.pack.roles.emplace(id, std::move(row));
 }
 
@@ -710,19 +950,135 @@ void Loader::ReadSchedule(MapReader& map, const std::string& id) {
 }
 
 void Loader::ReadDuty(MapReader& map, const std::string& id) {
+  using Every = DutyRow::Every;
   DutyRow row;
   ReadCommon(map, id, row);
-  map.Need("owner");
-  row.owner = ReadReference(map, "owner", Kind::kRole);
-  if (map.Need("every")) {
-    map.OneOf("every", {"school_day", "school_week", "month", "term", "school_year"});
-    row.every = map.String("every");
+  row.owner = ReadReferences(map, "owner", Kind::kRole);
+  if (row.owner.empty()) map.Wrong("'owner' is missing: somebody owes it");
+  row.scope = static_cast<DutyRow::Scope>(map.OneOf("scope", {"school", "class"}).value_or(0));
+  if (const auto every = map.Need("every"); every && every->node.IsMap()) {
+    row.every = Every::kEvent;
+    MapReader reader(*every, absl::StrCat(map.what(), ": every"), *problems_);
+    if (reader.Need("after")) row.event = ReadReference(reader, "after", Kind::kRecord);
+    reader.Finish();
+  } else if (every) {
+    row.every = static_cast<Every>(map.OneOf("every", {"school_day", "school_week", "month", "term", "school_year"}).value_or(0));
   }
   map.Need("record");
   row.record = ReadReference(map, "record", Kind::kRecord);
+  if (const auto only = map.Take("only")) {
+    MapReader reader(*only, absl::StrCat(map.what(), ": only"), *problems_);
+    row.record_field = reader.NeedString("field");
+    row.record_value = reader.NeedString("value");
+    reader.Finish();
+  }
+  if (const auto due = map.Need("due")) {
+    MapReader reader(*due, absl::StrCat(map.what(), ": due"), *problems_);
+    row.due_weekday = reader.OneOf("weekday", {"", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}).value_or(0);
+    row.due_time = reader.TimeOfDay("time").value_or(row.due_time);
+    row.due_after = reader.Span("after");
+    row.due_before_end = reader.Span("before_end");
+    row.event_due = reader.String("field");
+    row.answers = reader.String("answers");
+    reader.Finish();
+    const int ways = (row.due_weekday > 0 ? 1 : 0) + (row.due_after ? 1 : 0) + (row.due_before_end ? 1 : 0);
+    if (row.every == Every::kEvent) {
+      if (!row.due_after) reader.Wrong("what is owed after an event says 'after' how long (its 'field' may say another time)");
+      if (row.due_before_end || row.due_weekday > 0) reader.Wrong("what is owed after an event has no weekday and no end");
+    } else {
+      if (ways > 1) reader.Wrong("says one of weekday, after, before_end");
+      if (row.due_weekday > 0 && row.every != Every::kSchoolWeek) reader.Wrong("a weekday belongs to a school_week");
+      if (!row.event_due.empty() || !row.answers.empty()) reader.Wrong("'field' and 'answers' belong to what is owed after an event");
+    }
+  }
+  row.acknowledged_by = ReadReference(map, "acknowledged_by", Kind::kRole);
+  if (const auto late = map.Take("late")) {
+    const std::string what = absl::StrCat(map.what(), ": late");
+    for (const Value& item : ReadList(*late, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      DutyRow::Step step;
+      step.after = reader.Span("after").value_or(absl::ZeroDuration());
+      const bool remind = reader.Bool("remind");
+      step.tell = ReadReferences(reader, "tell", Kind::kRole);
+      if (remind == !step.tell.empty()) reader.Wrong("a step says `remind: true` or `tell: [role]`");
+      if (!row.late.empty() && step.after <= row.late.back().after) reader.Wrong("a step comes later than the one before");
+      reader.Finish();
+      row.late.push_back(std::move(step));
+    }
+  }
+  row.notice = ReadReference(map, "notice", Kind::kLadder);
+  if (row.late.empty() != row.notice.empty()) map.Wrong("'late' and its 'notice' stand together or not at all");
+  if (const auto accounts = map.Take("accounts_for")) {
+    MapReader reader(*accounts, absl::StrCat(map.what(), ": accounts_for"), *problems_);
+    DutyRow::Accounts of;
+    if (reader.Need("people")) of.people = static_cast<DutyRow::Accounts::People>(reader.OneOf("people", {"students", "register", "staff"}).value_or(0));
+    of.grade = reader.String("grade");
+    if (reader.Need("by")) of.record = ReadReference(reader, "by", Kind::kRecord);
+    of.field = reader.String("field");
+    reader.Finish();
+    if (row.scope != DutyRow::Scope::kSchool) reader.Wrong("belongs to a duty of the school");
+    row.accounts = std::move(of);
+  }
   const auto [entry, fresh] = duties_.insert({id, map.place()});
   if (!fresh) return map.Wrong(absl::StrCat("stands already at ", entry->second.ToString()));
+  draft_.duty_places[id] = map.place();
   draft_.pack.duties.emplace(id, std::move(row));
+}
+
+std::vector<int> Loader::ReadItems(MapReader& map, std::string_view key, int most) {
+  std::vector<int> items;
+  for (const auto& [text, place] : map.Strings(key)) {
+    const std::size_t dash = text.find('-');
+    const int from = std::atoi(text.substr(0, dash).c_str());
+    const int to = dash == std::string::npos ? from : std::atoi(text.substr(dash + 1).c_str());
+    if (from < 1 || to < from || to > most) {
+      map.Wrong(place, absl::StrCat(std::string(key), ": '", text, "' is no item from 1 to ", most, ", nor a stretch of them as 1-15"));
+      continue;
+    }
+    for (int item = from; item <= to; ++item) items.push_back(item);
+  }
+  return items;
+}
+
+void Loader::ReadInstrument(MapReader& map, const std::string& id) {
+  InstrumentRow row;
+  ReadCommon(map, id, row);
+  if (map.Need("items")) row.items = map.Int("items", 1, 1, 1000);
+  if (const auto scales = map.Take("scales")) {
+    const std::string what = absl::StrCat(map.what(), ": scales");
+    for (const Value& item : ReadList(*scales, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      InstrumentRow::Scale scale;
+      scale.id = reader.NeedString("id");
+      scale.name = ReadTextIn(reader, "name");
+      scale.items = ReadItems(reader, "items", row.items);
+      if (scale.items.empty()) reader.Wrong("has no items");
+      reader.Finish();
+      row.scales.push_back(std::move(scale));
+    }
+  }
+  row.validity = ReadItems(map, "validity", row.items);
+  row.void_at_least = map.Int("void_at_least", 0, 0, 1000);
+  row.scale_high = map.Int("scale_high", 0, 0, 1000);
+  row.plan_at_least = map.Int("plan_at_least", 0, 0, 1000);
+  row.critical = ReadItems(map, "critical", row.items);
+  if (const auto outcomes = map.Take("outcomes")) {
+    const std::string what = absl::StrCat(map.what(), ": outcomes");
+    for (const Value& item : ReadList(*outcomes, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      InstrumentRow::Outcome outcome;
+      outcome.any = ReadItems(reader, "any", row.items);
+      if (outcome.any.empty()) reader.Wrong("'any' names the items that it looks at");
+      outcome.and_any = ReadItems(reader, "and_any", row.items);
+      outcome.refused_counts = reader.Bool("refused_counts");
+      outcome.result = reader.NeedString("result");
+      reader.Finish();
+      row.outcomes.push_back(std::move(outcome));
+    }
+  }
+  if (row.scales.empty() && row.outcomes.empty()) map.Wrong("has neither scales nor outcomes");
+  if (row.validity.empty() != (row.void_at_least == 0)) map.Wrong("'validity' and 'void_at_least' stand together or not at all");
+  draft_.pack.instruments.emplace(id, std::move(row));
 }
 
 void Loader::ReadText(MapReader& map, const std::string& id) {
@@ -741,15 +1097,33 @@ void Loader::ReadText(MapReader& map, const std::string& id) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Pack>> LoadPack(const PackFiles& files, const DigestFunction& digest) {
+  return LoadPackWithOverlay(files, {}, digest);
+}
+
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles& files, const PackFiles& overlay, const DigestFunction& digest) {
+  std::shared_ptr<const Pack> base;
+  if (!overlay.empty()) {
+    auto loaded = LoadPackWithOverlay(files, {}, digest);
+    if (!loaded.ok()) return loaded.status();
+    base = *std::move(loaded);
+  }
   std::string resolved;
   for (const auto& [name, text] : files) absl::StrAppend(&resolved, name, "\n", text.size(), "\n", text);
+  for (const auto& [name, text] : overlay) absl::StrAppend(&resolved, "overlay ", name, "\n", text.size(), "\n", text);
   if (resolved.size() > kMaxPackBytes) return absl::InvalidArgumentError("the pack is larger than 2 MiB");
 
   Problems problems;
   Loader loader(problems);
   try {
     for (const auto& [name, text] : files) loader.ReadFile(name, text);
+    for (const auto& [name, text] : overlay) loader.ReadOverlayFile(name, text);
     loader.ReadSections();
+    if (base && problems.empty()) {
+      for (const Loosening& loosening : FindLoosened(*base, loader.draft().pack)) {
+        const Place place = loader.PlaceInOverlay(loosening.section, loosening.id).value_or(Place{"overlay", 0});
+        problems.Add(place, absl::StrCat(loosening.section, " ", loosening.id, ": ", loosening.why, "; the documents' rule can be tightened only"));
+      }
+    }
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("the pack cannot be read: ", error.what()));
   }

@@ -49,4 +49,11 @@ const MessageText* Pack::ReportAnswer() const {
   return nullptr;
 }
 
+const FieldRow* RecordRow::FindField(std::string_view field) const {
+  for (const FieldRow& row : fields) {
+    if (row.id == field) return &row;
+  }
+  return nullptr;
+}
+
 }  // namespace vigil::domain

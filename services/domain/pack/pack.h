@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -99,7 +100,7 @@ struct LevelRow : Row {
   std::string custody;
 };
 
-// A fact with an optional argument, as written in a pack: `call.spoken`, `record.filed: written_report`.
+// A fact with an optional argument, as written in a pack: `call.spoken`, `record.filed: written_report`, `record.said: plan.ended=true`.
 struct FactPattern {
   Fact fact = Fact::kNone;
   std::string argument;
@@ -127,6 +128,9 @@ struct ClockRow : Row {
   bool real_time = false;                 // spans are of the machine's time (first_call), not of the domain clock
   OnePer one_per = OnePer::kTrigger;
   bool repeats_daily = false;             // once met or expired, starts again for the next day
+  // Once met or expired, the next is due so long after this one was (a follow-up each week), on a school day if it says so.
+  std::optional<absl::Duration> repeat_every;
+  bool repeat_on_school_days = false;
   std::vector<absl::Duration> warn_before;
   bool warn_quiet_at_night = false;       // warnings wait for the morning, except the last
   std::string warn_ladder;                // ladder raised by a warning
@@ -188,7 +192,8 @@ struct CustodyRow : Row {
 };
 
 struct FieldRow {
-  enum class Type : std::uint8_t { kText, kBoolean, kTime, kNumber, kPerson, kChoice, kList };
+  // `people`: ids of persons; `record`: the id of an earlier record of kind `of`.
+  enum class Type : std::uint8_t { kText, kBoolean, kTime, kNumber, kPerson, kChoice, kList, kPeople, kRecord };
   std::string id;
   Text name;
   Type type = Type::kText;
@@ -198,9 +203,58 @@ struct FieldRow {
   bool required_if_value = false;
   std::vector<std::string> choices;
   int max_bytes = 4096;
+  // Sealed under the person's key. Text and lists of text always are; what is not is read by the engine and stands in the log.
+  bool sealed = true;
+  // Roles that may read it, of those that may read the record; empty: all of them.
+  std::vector<std::string> read_by;
+  // Record kind of a `record` field.
+  std::string of;
+  // Numbers: least and most.
+  int least = 0;
+  int most = 1'000'000;
+  // Times: at most so long after the filing (an agreement runs two weeks at the most).
+  std::optional<absl::Duration> within;
 };
 
 struct RecordRow : Row {
+  enum class Attaches : std::uint8_t { kCase, kStudent, kSchool, kClass };
+  enum class Registers : std::uint8_t { kNothing, kEntry, kExit };
+  // Which phase of the case it brings about.
+  enum class Becomes : std::uint8_t { kSame, kOnLeave };
+
+  // A signed decision: the persons of the field, so many of them different and each with one of the roles.
+  struct Signed {
+    std::string field;
+    int at_least = 2;
+    std::vector<std::string> roles;
+  };
+  // A standing group: members of both fields together, counted as GUA-05 says.
+  struct Roster {
+    std::string adults;
+    std::string helper;
+    int at_least = 3;
+    int adults_at_least = 2;
+    // Roles of which one adult has one.
+    std::vector<std::string> led_by;
+  };
+  // Filing it reports the student too: when the field has the value, with these signals.
+  struct Reports {
+    std::string field;
+    std::string value;
+    std::vector<std::string> signals;
+    std::string channel;
+  };
+
+  // Its answers are scored when they are filed, into the other fields.
+  struct Scored {
+    std::string instrument;  // choice field: the instrument's id
+    std::string answers;     // text field
+    std::string total;       // number, yes or no, yes or no, choice; each may be empty
+    std::string voided;
+    std::string critical;
+    std::string result;
+  };
+
   std::vector<FieldRow> fields;
   std::vector<std::string> written_by;     // role ids
   std::vector<std::string> read_by;
@@ -208,6 +262,23 @@ struct RecordRow : Row {
   std::string acknowledged_by;
   // The outside method that files it ("fileWrittenReport"), or empty: by the generic records method.
   std::string filed_by;
+  // A named method of the API that files it too ("signAgreement").
+  std::string command;
+  Attaches attaches = Attaches::kCase;
+  // Kinds that must be on the case before it; a leader may excuse them with the boolean field `excused_by`, which asks for its reason.
+  std::vector<std::string> needs;
+  // Of those, what was filed before the last leave does not count.
+  bool needs_since_leave = false;
+  std::string excused_by;
+  std::vector<std::string> excused_roles;
+  std::optional<Signed> is_signed;
+  std::optional<Roster> roster;
+  std::optional<Reports> reports;
+  std::optional<Scored> scored;
+  Registers registers = Registers::kNothing;
+  Becomes becomes = Becomes::kSame;
+
+  const FieldRow* FindField(std::string_view id) const;
 };
 
 struct RoleRow : Row {
@@ -217,6 +288,8 @@ struct RoleRow : Row {
   std::vector<std::string> may;
   bool security = false;                   // counts as a guard
   bool staff = true;                       // false: guardian, integration
+  // People at work that a school needs with this role, or each grade or class by its scope; fewer is shown as not ready.
+  int at_least = 0;
 };
 
 struct ScheduleRow : Row {
@@ -224,10 +297,85 @@ struct ScheduleRow : Row {
   std::string fallback_role;
 };
 
+// What is owed again and again, or after an event: this record, by this role, by then, or others are told.
 struct DutyRow : Row {
-  std::string owner;
-  std::string every;
+  enum class Scope : std::uint8_t { kSchool, kClass };
+  enum class Every : std::uint8_t { kSchoolDay, kSchoolWeek, kMonth, kTerm, kSchoolYear, kEvent };
+  struct Step {
+    absl::Duration after = absl::ZeroDuration();
+    // Role ids; empty: the owner is reminded.
+    std::vector<std::string> tell;
+  };
+  // Who must have a record of their own before the duty can be done.
+  struct Accounts {
+    enum class People : std::uint8_t { kStudents, kRegister, kStaff };
+    People people = People::kStudents;
+    // Students of this grade only.
+    std::string grade;
+    // The record kind that accounts for one (its student), or for those whom its field `field` names.
+    std::string record;
+    std::string field;
+  };
+
+  // The first of these that anybody at work has.
+  std::vector<std::string> owner;
+  Scope scope = Scope::kSchool;
+  Every every = Every::kSchoolWeek;
+  // After an event: the record that calls for it, and its time field that says by when, or the span.
+  std::string event;
+  std::string event_due;
+  std::string answers;                     // field of `record` that names the event's record
+  // Of a period: at this time of day on a school day; the weekday (1 Monday), or counted from its start or its end.
+  int due_weekday = 0;
+  absl::Duration due_time = absl::Hours(17);
+  std::optional<absl::Duration> due_after;
+  std::optional<absl::Duration> due_before_end;
   std::string record;
+  // Only records whose choice field has this value do it (three screenings are one form).
+  std::string record_field;
+  std::string record_value;
+  std::string acknowledged_by;
+  std::vector<Step> late;
+  // Ladder of what is sent on a late step.
+  std::string notice;
+  std::optional<Accounts> accounts;
+};
+
+// Keys and cut-offs of a questionnaire; the wording is the school's.
+struct InstrumentRow : Row {
+  struct Scale {
+    std::string id;
+    Text name;
+    std::vector<int> items;
+  };
+  struct Outcome {
+    std::vector<int> any;
+    // And one of these too; empty: nothing more.
+    std::vector<int> and_any;
+    bool refused_counts = false;
+    std::string result;
+  };
+  int items = 0;
+  std::vector<Scale> scales;
+  std::vector<int> validity;
+  int void_at_least = 0;
+  int scale_high = 0;
+  int plan_at_least = 0;
+  std::vector<int> critical;
+  std::vector<Outcome> outcomes;           // from the gravest
+};
+
+// Terms and holidays until a school has set its own.
+struct CalendarDays {
+  // Months and days, "09-01".
+  struct Span {
+    int from_month = 1;
+    int from_day = 1;
+    int to_month = 1;
+    int to_day = 1;
+  };
+  std::vector<Span> terms;
+  std::vector<Span> holidays;
 };
 
 // What a message may say; checked at load against its fields (PRV-03).
@@ -263,8 +411,12 @@ struct Pack {
   std::map<std::string, RoleRow> roles;
   std::map<std::string, ScheduleRow> schedules;
   std::map<std::string, DutyRow> duties;
+  std::map<std::string, InstrumentRow> instruments;
   std::map<std::string, MessageText> texts;
   std::vector<std::string> channels;        // report channels
+  CalendarDays calendar;
+  // Each row as it was written, resolved, by section and id: what two packs are compared by.
+  std::map<std::pair<std::string, std::string>, std::string> written;
 
   // Rank of a level id, or -1. "" is rank 0.
   int Rank(std::string_view level) const;

@@ -150,8 +150,8 @@ std::string Node::StateBytes() const { return vigil::StateBytes(*machine_); }
 
 // ------------------------------------------------------------------------------------------------ the world
 
-World::World(absl::Time start, std::uint64_t seed)
-    : pack_(PrimarySchool()), clock_(start), random_(seed), broker_([this] { return clock_.Now(); }), keys_(random_) {}
+World::World(absl::Time start, std::uint64_t seed, std::shared_ptr<const domain::Pack> pack)
+    : pack_(pack != nullptr ? std::move(pack) : PrimarySchool()), clock_(start), random_(seed), broker_([this] { return clock_.Now(); }), keys_(random_) {}
 
 World::~World() = default;
 

@@ -144,7 +144,8 @@ struct ReportOf {
 
 class World {
  public:
-  explicit World(absl::Time start = At("2026-03-10 10:00"), std::uint64_t seed = 1);
+  // `pack`: the shipped one, unless told.
+  explicit World(absl::Time start = At("2026-03-10 10:00"), std::uint64_t seed = 1, std::shared_ptr<const domain::Pack> pack = nullptr);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;

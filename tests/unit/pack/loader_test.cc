@@ -119,9 +119,12 @@ schedules:
 duties:
   weekly:
     name: {zh-CN: 周报, en: weekly}
-    owner: boss
+    owner: [boss]
     every: school_week
-    record: form
+    due: {weekday: friday, time: "17:00"}
+    record: tally
+    late: [{remind: true}, {after: 1d, tell: [boss]}]
+    notice: notice
     for: [A]
     basis: protocol
 records:
@@ -131,6 +134,15 @@ records:
     fields:
       - {id: hurt, name: {zh-CN: 受伤, en: hurt}, type: boolean, required: true}
       - {id: how, name: {zh-CN: 如何, en: how}, type: text, required_if: {hurt: true}}
+    for: [A]
+    basis: protocol
+  tally:
+    name: {zh-CN: 周报, en: tally}
+    attaches_to: school
+    written_by: ["boss"]
+    fields:
+      - {id: nothing, name: {zh-CN: 无, en: nothing}, type: boolean, required: true}
+      - {id: kind, name: {zh-CN: 类别, en: kind}, type: choice, choices: [one, other]}
     for: [A]
     basis: protocol
 )";
@@ -285,7 +297,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"MissingBasis", "texts.yaml", "      en: stay with {student}\n    for: [A]\n    basis: protocol\n",
                 "      en: stay with {student}\n    for: [A]\n", "  inside_words:", "'basis' is missing"},
         Mistake{"WrongBasis", "levels.yaml", "basis: school_setting", "basis: habit", "basis: habit", "'habit' is none of protocol, school_setting"},
-        Mistake{"MissingOwner", "people.yaml", "    owner: boss\n", "", "  weekly:", "'owner' is missing"},
+        Mistake{"MissingOwner", "people.yaml", "    owner: [boss]\n", "", "  weekly:", "'owner' is missing"},
+        Mistake{"DutyWithoutDue", "people.yaml", "    due: {weekday: friday, time: \"17:00\"}\n", "", "  weekly:", "'due' is missing"},
+        Mistake{"DutyOfNobodyWhoMayWrite", "people.yaml", "owner: [boss]", "owner: [parent]", "  weekly:", "who owes it may not write its record"},
+        Mistake{"DutyWithTheRecordOfACase", "people.yaml", "record: tally", "record: form", "  weekly:", "does not attach to what owes it"},
+        Mistake{"DutyTellsBackwards", "people.yaml", "after: 1d, tell", "after: 0d, tell", "after: 0d", "a step comes later than the one before"},
+        Mistake{"DutyLateWithoutNotice", "people.yaml", "    notice: notice\n", "", "  weekly:", "'late' and its 'notice' stand together"},
+        Mistake{"TextCannotBeUnsealed", "people.yaml", "type: text, required_if", "type: text, private: false, required_if", "private: false", "text is always private"},
+        Mistake{"SignedByAFieldThatIsNoPeople", "people.yaml", "    attaches_to: school\n", "    attaches_to: school\n    signed: {field: kind, roles: [boss]}\n", "signed: {field", "is of another type"},
+        Mistake{"SaidOfNoField", "clocks.yaml", "met_by: [child.asked]", "met_by: [record.said: tally.colour=red]", "tally.colour", "there is no record 'tally' with a field 'colour'"},
+        Mistake{"SaidWhatItCannotSay", "clocks.yaml", "met_by: [child.asked]", "met_by: [record.said: tally.kind=third]", "tally.kind", "the field 'kind' cannot be 'third'"},
         Mistake{"RecordWithoutWriter", "people.yaml", "    written_by: [boss]\n", "", "  form:", "a record needs an owner"},
         Mistake{"WrongType", "levels.yaml", "supervised: true", "supervised: 1", "supervised: 1", "must be true or false"},
         Mistake{"ListWanted", "levels.yaml", "starts: [report]", "starts: report", "starts: report", "must be a list"},
@@ -320,7 +341,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"RuleHasNoAdvice", "rules.yaml", "advice: inside_words", "advice: outside_words", "outside_words", "there is no text 'outside_words'"},
         Mistake{"RuleProposesNoLevel", "rules.yaml", "propose: severe", "propose: sever", "propose: sever\n", "there is no level 'sever'"},
         Mistake{"ScheduleFallsBackOnNobody", "people.yaml", "fallback_role: boss", "fallback_role: bass", "bass", "there is no role 'bass'"},
-        Mistake{"DutyFilesNoRecord", "people.yaml", "record: form", "record: farm", "farm", "there is no record 'farm'"},
+        Mistake{"DutyFilesNoRecord", "people.yaml", "record: tally", "record: farm", "farm", "there is no record 'farm'"},
         Mistake{"CustodyNeedsNoRole", "levels.yaml", "{any_adult: 1}", "{any_child: 1}", "any_child", "there is no role 'any_child'"},
         Mistake{"FieldAsksNoField", "people.yaml", "required_if: {hurt: true}", "required_if: {hart: true}", "    fields:", "names no boolean field 'hart'"},
         Mistake{"NoSuchPermission", "people.yaml", "alert.take", "alert.tale", "alert.tale", "there is no permission 'alert.tale'"}),

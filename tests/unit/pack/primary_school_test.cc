@@ -281,7 +281,7 @@ TEST_F(PrimarySchoolTest, SensitivePermissionsAreFew) {
     return ids;
   };
   EXPECT_THAT(having("hold.lift"), UnorderedElementsAre("leader", "deputy", "counselling_office"));
-  EXPECT_THAT(having("assess"), UnorderedElementsAre("counselling_office", "assessment_group"));
+  EXPECT_THAT(having("assess"), UnorderedElementsAre("counselling_office", "assessment_group", "mental_health_expert"));  // ASM-05
   EXPECT_THAT(having("directory.write"), ElementsAre());
 }
 
