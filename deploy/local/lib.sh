@@ -50,7 +50,7 @@ build_release() {
     die "cmake 配置失败" "cmake could not configure the build"
   fi
   rm -f "$log"
-  (cd "$root" && cmake --build --preset release) || {
+  (cd "$root" && cmake --build --preset release --target programs "$@") || {
     need_space "$root" 64 "编译" "building"
     die "编译失败，原因见上" "the build failed; the reason is above"
   }

@@ -28,15 +28,14 @@ const PersonState* Find(const SchoolState& school, const std::string& person) {
   return it == school.people.end() ? nullptr : &it->second;
 }
 
-bool HasRole(const PersonState& person, std::string_view role) {
-  return std::find(person.roles.begin(), person.roles.end(), role) != person.roles.end();
-}
-
 std::vector<std::string> PeopleWithRole(const SchoolState& school, std::string_view role,
                                         const std::function<bool(const PersonState&)>& in_scope) {
   std::vector<std::string> people;
-  for (const auto& [id, person] : school.people) {
-    if (person.kind == PersonKind::kStaff && !person.on_leave && HasRole(person, role) && in_scope(person)) people.push_back(id);
+  const auto with_role = school.staff_by_role.find(std::string(role));
+  if (with_role == school.staff_by_role.end()) return people;
+  for (const std::string& id : with_role->second.ids) {
+    const PersonState* person = Find(school, id);
+    if (person != nullptr && !person->on_leave && in_scope(*person)) people.push_back(id);
   }
   return people;
 }
@@ -46,10 +45,10 @@ std::vector<std::string> Guardians(const SchoolState& school, const FileState& f
     if (hold.kind == "guardians") return {};
   }
   std::vector<const PersonState*> found;
-  for (const auto& [id, person] : school.people) {
-    if (person.kind == PersonKind::kGuardian && person.student_id == file.student && !file.student.empty() && !person.excluded) {
-      found.push_back(&person);
-    }
+  const auto of_student = school.guardians_by_student.find(file.student);
+  if (of_student == school.guardians_by_student.end()) return {};
+  for (const std::string& id : of_student->second.ids) {
+    if (const PersonState* person = Find(school, id); person != nullptr && !person->excluded) found.push_back(person);
   }
   std::stable_sort(found.begin(), found.end(), [](auto* a, auto* b) { return a->call_order < b->call_order; });
   std::vector<std::string> ids;

@@ -1,9 +1,30 @@
 #include "domain/school.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace vigil::domain {
 namespace {
+
+void Insert(PeopleIds& people, const std::string& id) {
+  const auto at = std::lower_bound(people.ids.begin(), people.ids.end(), id);
+  if (at == people.ids.end() || *at != id) people.ids.insert(at, id);
+}
+
+void Remove(std::map<std::string, PeopleIds>& index, const std::string& key, const std::string& id) {
+  const auto it = index.find(key);
+  if (it == index.end()) return;
+  std::erase(it->second.ids, id);
+  if (it->second.ids.empty()) index.erase(it);
+}
+
+void RemovePerson(SchoolState& school, const std::string& id) {
+  const auto it = school.people.find(id);
+  if (it == school.people.end()) return;
+  for (const std::string& role : it->second.roles) Remove(school.staff_by_role, role, id);
+  Remove(school.guardians_by_student, it->second.student_id, id);
+  school.people.erase(it);
+}
 
 struct SchoolFold {
   SchoolState& school;
@@ -16,7 +37,7 @@ struct SchoolFold {
   }
   void operator()(const DirectoryChanged& e) const {
     for (const Person& person : e.people) {
-      school.people[person.person_id] = PersonState{.person_id = person.person_id,
+      PutPerson(school, PersonState{.person_id = person.person_id,
                                                     .kind = person.kind,
                                                     .roles = person.roles,
                                                     .grade = person.grade,
@@ -26,9 +47,9 @@ struct SchoolFold {
                                                     .excluded = person.excluded,
                                                     .has_phone = person.has_phone,
                                                     .on_leave = person.on_leave,
-                                                    .sex = person.sex};
+                                                    .sex = person.sex});
     }
-    for (const std::string& id : e.removed) school.people.erase(id);
+    for (const std::string& id : e.removed) RemovePerson(school, id);
   }
   void operator()(const ScheduleSet& e) const { school.schedules[e.schedule] = ScheduleState{.shifts = e.shifts}; }
   void operator()(const CalendarSet& e) const {
@@ -39,6 +60,17 @@ struct SchoolFold {
 };
 
 }  // namespace
+
+void PutPerson(SchoolState& school, PersonState person) {
+  RemovePerson(school, person.person_id);
+  if (person.kind == PersonKind::kStaff) {
+    for (const std::string& role : person.roles) Insert(school.staff_by_role[role], person.person_id);
+  } else if (person.kind == PersonKind::kGuardian && !person.student_id.empty()) {
+    Insert(school.guardians_by_student[person.student_id], person.person_id);
+  }
+  std::string id = person.person_id;
+  school.people.insert_or_assign(std::move(id), std::move(person));
+}
 
 void ApplyToSchool(SchoolState& school, const Event& event) {
   std::visit(SchoolFold{school}, event.body);

@@ -10,4 +10,7 @@ namespace vigil::domain {
 // Applies one event that concerns a school; events of other kinds change nothing.
 void ApplyToSchool(SchoolState& school, const Event& event);
 
+// Adds a person, or replaces the one of that id, and keeps the indexes that follow from people.
+void PutPerson(SchoolState& school, PersonState person);
+
 }  // namespace vigil::domain

@@ -7,6 +7,7 @@ namespace {
 const vigil::ServiceIdentity kIdentity{.name = "escalation-timer",
                                        .user = "timer",
                                        .writes = true,
+                                       .snapshots = true,
                                        .summary = "Warns, expires and reviews clocks, and climbs ladders until somebody takes the alert."};
 
 }  // namespace

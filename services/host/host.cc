@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <utility>
 
@@ -16,10 +17,12 @@
 #include "platform/config/durability_check.h"
 #include "platform/config/settings.h"
 #include "platform/crypto/encoding.h"
+#include "platform/crypto/hash.h"
 #include "platform/log/nats_log.h"
 #include "platform/logging/log.h"
 #include "platform/metrics/metric_names.h"
 #include "platform/pack_directory/pack_directory.h"
+#include "platform/snapshot/redis_snapshot_store.h"
 
 namespace vigil {
 namespace {
@@ -164,6 +167,16 @@ absl::Status ServiceHost::Load() {
     log::Error("what was read of the log before is not known; a stream that has lost its end would not be noticed", {{"reason", known.status()}});
   }
 
+  if (identity_.snapshots && identity_.writes && !options_.redis_url_file.empty()) {
+    absl::StatusOr<std::string> url = ReadText(options_.redis_url_file);
+    if (!url.ok()) return url.status();
+    url->erase(url->find_last_not_of(" \r\n") + 1);
+    auto store = OpenRedisSnapshotStore({.url = *std::move(url)}, random_);
+    if (!store.ok()) return At(store.status(), options_.redis_url_file);
+    snapshot_store_ = *std::move(store);
+    snapshot_worker_ = std::make_unique<ThreadLoop>(&system_clock_);
+  }
+
   loop_ = std::make_unique<ThreadLoop>(&clock_);
   absl::StatusOr<std::unique_ptr<Log>> log = OpenNatsLog(nats_options(), identity_.user);
   if (!log.ok()) return log.status();
@@ -173,6 +186,11 @@ absl::Status ServiceHost::Load() {
 
 void ServiceHost::Attach(Service* service) {
   machine_ = std::make_unique<Machine>(pack_, log_.get(), &clock_, loop_.get(), service, machine_options_);
+  if (snapshot_store_ == nullptr) return;
+  const absl::StatusOr<std::string> program = ReadText("/proc/self/exe");
+  if (!program.ok()) return;  // without it nothing tells whether a snapshot is of this program
+  snapshots_ = std::make_unique<Snapshots>(machine_.get(), service, snapshot_store_.get(), loop_.get(), snapshot_worker_.get(),
+                                           *machine_options_.signing_key, SnapshotOptions{.program = AsString(Sha256(*program))});
 }
 
 // ------------------------------------------------------------------------------------------------ running
@@ -202,6 +220,10 @@ absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std
     machine_->Hold();
     if (log_listener_) log_listener_(false);
   });
+  if (snapshots_ != nullptr) {
+    snapshot_worker_->Start({.on_wake = [] { return absl::InfiniteFuture(); }});
+    lifecycle_.OnStop("snapshots", [this] { snapshot_worker_->Stop(); });
+  }
   watcher_ = std::thread([this] { Watch(); });
   lifecycle_.OnStop("watcher", [this] { StopWatching(); });
   lifecycle_.OnStop("metrics", [this] { exposer_.reset(); });
@@ -210,10 +232,24 @@ absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std
   return absl::OkStatus();
 }
 
+absl::Status ServiceHost::Restore() {
+  // The broker is asked first: while it is away, whether a snapshot goes with its streams cannot be known.
+  if (const absl::StatusOr<StreamInfo> info = log_->Info(0); !info.ok()) return info.status();
+  const absl::Time begin = system_clock_.NowReal();
+  std::promise<int> restored;
+  loop_->Post([&] { restored.set_value(snapshots_->Restore(*log_)); });
+  const int partitions = restored.get_future().get();
+  log::Info("began from snapshots", {{"partitions", partitions}, {"took", system_clock_.NowReal() - begin}});
+  return absl::OkStatus();
+}
+
 void ServiceHost::Watch() {
   absl::Time said = absl::InfinitePast();
+  bool restored = snapshots_ == nullptr;
   while (!following_) {
-    const absl::Status started = machine_->Start();
+    absl::Status started = restored ? absl::OkStatus() : Restore();
+    restored = started.ok();
+    if (started.ok()) started = machine_->Start();
     if (started.ok()) {
       following_ = true;
       if (log_listener_) log_listener_(true);
@@ -276,6 +312,7 @@ void ServiceHost::NoteEnds() {
   const absl::Time now = system_clock_.NowReal();
   if (now - noted_time_ < kNoteEndInterval) return;
   noted_time_ = now;
+  if (snapshots_ != nullptr) loop_->Post([this] { snapshots_->Consider(); });
   noted_partition_ = (noted_partition_ + 1) % kPartitions;
   const absl::StatusOr<StreamInfo> info = log_->Info(noted_partition_);
   if (info.ok()) machine_->NoteEnd(noted_partition_, info->last_sequence);

@@ -29,14 +29,17 @@
 #include "domain/pack/pack.h"
 #include "machine/loop.h"
 #include "machine/machine.h"
+#include "machine/snapshots.h"
 #include "platform/clock/clock.h"
 #include "platform/config/service_options.h"
+#include "platform/crypto/random.h"
 #include "platform/crypto/sign.h"
 #include "platform/lifecycle/lifecycle.h"
 #include "platform/log/log.h"
 #include "platform/log/nats_client.h"
 #include "platform/metrics/metrics.h"
 #include "platform/rpc/server.h"
+#include "platform/snapshot/snapshot_store.h"
 
 namespace vigil {
 
@@ -44,6 +47,7 @@ struct ServiceIdentity {
   std::string name;     // "risk-rules": in log lines and metrics; the program is vigil-<name>
   std::string user;     // at the broker: intake risk timer notice audit
   bool writes = false;  // appends as source `user`; false: it only follows
+  bool snapshots = false;  // begins from its own snapshots where there are some: all it knows is in the common fold or its SaveTables
   std::string summary;  // a line for --help
 };
 
@@ -111,6 +115,8 @@ class ServiceHost {
   // Holds the streams against what is known, after a reconnection and while a partition stands still.
   void CheckStreams();
   void SavePositions(absl::Duration every);
+  // Takes over the snapshots; Unavailable: the broker does not say what streams there are.
+  absl::Status Restore();
   void StopServing();
   // False when it is time to stop.
   bool Pause(absl::Duration duration);
@@ -127,6 +133,10 @@ class ServiceHost {
   std::unique_ptr<ThreadLoop> loop_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Machine> machine_;
+  SystemRandom random_;
+  std::unique_ptr<SnapshotStore> snapshot_store_;
+  std::unique_ptr<ThreadLoop> snapshot_worker_;
+  std::unique_ptr<Snapshots> snapshots_;  // null: none are kept
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<metrics::Exposer> exposer_;
 

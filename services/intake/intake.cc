@@ -69,8 +69,10 @@ std::string Intake::CauseOf(const Caller& caller, std::string_view school) const
   if (!caller.idempotency_key.empty()) {
     return absl::StrCat("key/", caller.person, "/", absl::string_view(school.data(), school.size()), "/", caller.idempotency_key);
   }
-  return absl::StrCat("once/", HexEncode(dependencies_.random->Bytes(16)));
+  return NewCause();
 }
+
+std::string Intake::NewCause() const { return absl::StrCat("once/", HexEncode(dependencies_.random->Bytes(16))); }
 
 // ------------------------------------------------------------------------------------------------ once
 
@@ -251,7 +253,7 @@ void Intake::SetClock(const Caller& caller, const v1::SetClockRequest& request, 
   if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
   machine_->Submit(
       0, kUrgentReportPriority,
-      [this, caller, speed = request.speed(), cause = CauseOf(caller, "")]() -> absl::StatusOr<Draft> {
+      [this, caller, speed = request.speed(), cause = NewCause()]() -> absl::StatusOr<Draft> {
         Draft draft;
         draft.cause = cause;
         draft.actor = {.person = caller.person, .role = caller.role};

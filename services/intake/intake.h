@@ -147,6 +147,8 @@ class Intake final : public Service {
   // The file whose present or last case it is; null: none, or that file has another case since.
   FileEntry* FileOfCase(const std::string& case_id);
   std::string CauseOf(const Caller& caller, std::string_view school) const;
+  // Of what replaces something, and so may be sent again without a key: no two commits have one id.
+  std::string NewCause() const;
 
   // Unavailable until the log has been read once: before that "there is no such thing" would be a guess.
   absl::Status Ready() const;

@@ -88,7 +88,7 @@ void Intake::PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& r
       for (const std::string& id : request.removed()) change.removed.push_back(id);
       flush();
       if (commits.empty()) return reply(rpc::InvalidField("people", "nothing to set"));
-      const std::string base = CauseOf(caller, request.school());
+      const std::string base = NewCause();
       v1::PutDirectoryResponse response;
       response.set_people(request.people_size());
       response.set_removed(request.removed_size());
@@ -164,7 +164,7 @@ void Intake::PutSchedule(const Caller& caller, const v1::PutScheduleRequest& req
   if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
   machine_->Submit(
       PartitionOf(request.school()), 0,
-      [this, caller, set, school = request.school(), cause = CauseOf(caller, request.school())]() -> absl::StatusOr<Draft> {
+      [this, caller, set, school = request.school(), cause = NewCause()]() -> absl::StatusOr<Draft> {
         const domain::SchoolState& state = machine_->SchoolFor(school);
         for (std::size_t i = 0; i < set.shifts.size(); ++i) {
           for (const std::string& id : set.shifts[i].staff_ids) {

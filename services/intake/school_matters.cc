@@ -362,7 +362,7 @@ void Intake::PutCalendar(const Caller& caller, const v1::PutCalendarRequest& req
     if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
     machine_->SubmitHere(
         PartitionOf(request.school()), 0,
-        [caller, set, school = request.school(), cause = CauseOf(caller, request.school())]() -> absl::StatusOr<Draft> {
+        [caller, set, school = request.school(), cause = NewCause()]() -> absl::StatusOr<Draft> {
           Draft draft{.cause = cause, .school = school, .actor = {.person = caller.person, .role = caller.role}};
           draft.events.push_back(domain::Event{set});
           return draft;

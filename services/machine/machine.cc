@@ -91,12 +91,12 @@ absl::Status Machine::CheckStreams() {
       const std::lock_guard lock(known_mutex_);
       known = partition.known;
     }
-    const absl::StatusOr<CheckedStream> checked = CheckStream(*log_, partition.number, known, options_.trusted_sources, partition.read == 0);
+    const absl::StatusOr<CheckedStream> checked = CheckStream(*log_, partition.number, known, options_.trusted_sources, !partition.begun);
     if (checked.ok()) {
       const std::lock_guard lock(known_mutex_);
       if (checked->forget) partition.known = {};
       partition.known.created_time = checked->created_time;
-      if (partition.stopped && partition.read == 0) {
+      if (partition.stopped && !partition.begun) {
         // It was never read in this life, and the others have been caught up with: its past would be taken for the present.
         needs_restart_ = true;
       } else if (partition.stopped) {
@@ -159,9 +159,55 @@ FileEntry* Machine::FindFile(const std::string& file) {
 }
 
 FileEntry& Machine::FileFor(const std::string& file, int partition) {
-  FileEntry& entry = files_[file];
-  entry.partition = partition;
+  const auto [it, is_new] = files_.try_emplace(file);
+  FileEntry& entry = it->second;
+  if (is_new) {
+    entry.partition = partition;
+    partitions_[static_cast<std::size_t>(partition)].files.push_back(&entry);
+  }
   return entry;
+}
+
+Machine::PartitionHead Machine::HeadOf(int partition) const {
+  const Partition& p = partitions_[static_cast<std::size_t>(partition)];
+  const std::lock_guard lock(known_mutex_);
+  return {.sequence = p.sequence,
+          .last_recorded = p.last_recorded,
+          .own_last_sequence = p.own_last_sequence,
+          .chain = p.chain,
+          .clock = p.clock,
+          .known = p.known};
+}
+
+void Machine::RestoreHead(int partition, const PartitionHead& head) {
+  Partition& p = partitions_[static_cast<std::size_t>(partition)];
+  p.sequence = head.sequence;
+  p.read = head.sequence;
+  p.last_recorded = head.last_recorded;
+  p.own_last_sequence = head.own_last_sequence;
+  p.chain = head.chain;
+  p.clock = head.clock;
+  if (p.clock) SetRehearsalClock(*p.clock);
+}
+
+void Machine::RestoreSchool(domain::SchoolState school) {
+  std::string id = school.school;
+  schools_.insert_or_assign(std::move(id), std::move(school));
+}
+
+void Machine::RestoreFile(int partition, domain::FileState file) {
+  FileEntry& entry = FileFor(file.file, partition);
+  entry.state = std::move(file);
+}
+
+void Machine::SetRehearsalClock(const domain::ClockSet& set) {
+  if (options_.rehearsal_clock == nullptr) return;
+  const ClockBase base{.real = set.real_time, .domain = set.domain_time, .speed = set.speed};
+  if (caught_up_) {
+    options_.rehearsal_clock->Set(base);
+  } else {
+    options_.rehearsal_clock->Restore(base);
+  }
 }
 
 const domain::SchoolState* Machine::FindSchool(const std::string& school) const {
@@ -192,6 +238,7 @@ void Machine::OnMessage(LogMessage message) {
   if (held_) return partition.unchecked.push_back(std::move(message));
   partition.sequence = message.sequence;
   partition.read = message.sequence;
+  partition.begun = true;
   const bool own_subject = message.source == source_;
   if (own_subject) partition.own_last_sequence = message.sequence;
 
@@ -283,17 +330,14 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
         const std::lock_guard lock(known_mutex_);
         partition.known.incarnation = reopened->incarnation;
       }
-      if (const auto* set = std::get_if<domain::ClockSet>(&event.body); set != nullptr && options_.rehearsal_clock != nullptr && partition.number == 0) {
-        const ClockBase base{.real = set->real_time, .domain = set->domain_time, .speed = set->speed};
-        if (caught_up_) {
-          options_.rehearsal_clock->Set(base);
-        } else {
-          options_.rehearsal_clock->Restore(base);
-        }
+      if (const auto* set = std::get_if<domain::ClockSet>(&event.body); set != nullptr && partition.number == 0) {
+        partition.clock = *set;
+        SetRehearsalClock(*set);
       }
     }
   } else {
     file = &FileFor(commit.file, partition.number);
+    if (before_change_) before_change_(*file);
     applied = domain::Apply(file->state, commit, {*pack_, SchoolFor(commit.school), position});
     if (!applied.guard.ok()) ++statistics_.void_commits;
   }

@@ -48,6 +48,8 @@ struct FileEntry {
   bool in_flight = false;
   // A commit of it ended a process twice: nothing automatic happens to it any more, and commands are refused.
   bool quarantined = false;
+  // Internal to Snapshots: the last one that it is in.
+  std::uint32_t snapshot = 0;
 };
 
 // One commit in the making.
@@ -97,6 +99,10 @@ class Service {
   virtual void OnQuarantine(FileEntry& /*file*/) {}
   // Once, when every partition has been read to the end that it had at the start.
   virtual void OnCaughtUp() {}
+  // What the service keeps of a partition that does not follow from its files and schools, for a snapshot; and the same given back before
+  // OnCaughtUp, instead of the commits that it came from. An error: the log is read instead.
+  virtual std::string SaveTables(int /*partition*/) { return {}; }
+  virtual absl::Status LoadTables(int /*partition*/, std::string_view /*tables*/) { return absl::OkStatus(); }
 };
 
 struct MachineOptions {
@@ -159,6 +165,25 @@ class Machine {
   KnownPositions known() const;
   LoopHooks hooks();
 
+  // For Snapshots, on the loop's thread: where a partition stands, and the same before Start.
+  struct PartitionHead {
+    std::uint64_t sequence = 0;
+    absl::Time last_recorded = absl::InfinitePast();
+    std::uint64_t own_last_sequence = 0;
+    std::map<std::string, std::string, std::less<>> chain;
+    std::optional<domain::ClockSet> clock;
+    // By which the stream is known again.
+    KnownPosition known = {};
+  };
+  PartitionHead HeadOf(int partition) const;
+  void RestoreHead(int partition, const PartitionHead& head);
+  void RestoreSchool(domain::SchoolState school);
+  void RestoreFile(int partition, domain::FileState file);
+  const std::vector<FileEntry*>& FilesOf(int partition) const { return partitions_[static_cast<std::size_t>(partition)].files; }
+  // `hook` is called before a commit is applied to a file; empty: nothing is.
+  void BeforeChange(std::function<void(FileEntry&)> hook) { before_change_ = std::move(hook); }
+  std::string_view source() const { return source_; }
+
   // Thread-safe: decides and appends; `done` runs on the loop's thread, once.
   void Submit(int partition, int priority, Decide decide, Done done);
   // On the loop's thread: the same without a hop.
@@ -216,6 +241,10 @@ class Machine {
     absl::Time last_recorded = absl::InfinitePast();
     std::uint64_t own_last_sequence = 0;
     std::map<std::string, std::string, std::less<>> chain;
+    std::optional<domain::ClockSet> clock;
+    std::vector<FileEntry*> files;
+    // A message was read in this life.
+    std::atomic<bool> begun{false};
     std::optional<InFlight> in_flight;
     bool outcome_unknown = false;
     // By priority, highest first.
@@ -254,6 +283,7 @@ class Machine {
   void Quarantine(Partition& partition, const domain::Commit& commit, domain::CommitPosition position);
   void Quarantined(FileEntry& file);
   void TellOfQuarantine();
+  void SetRehearsalClock(const domain::ClockSet& set);
 
   std::shared_ptr<const domain::Pack> pack_;
   Log* const log_;
@@ -266,6 +296,7 @@ class Machine {
   absl::Status refusal_;
   std::array<Partition, kPartitions> partitions_;
   std::unordered_map<std::string, FileEntry> files_;
+  std::function<void(FileEntry&)> before_change_;
   std::unordered_map<std::string, domain::SchoolState> schools_;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
   std::atomic<bool> caught_up_{false};

@@ -23,6 +23,20 @@ void ContactBook::Note(const std::string& school, const domain::DirectoryChanged
   for (const std::string& person : change.removed) entries_.erase(KeyOf(school, person));
 }
 
+std::vector<ContactBook::SealedContact> ContactBook::Sealed() const {
+  std::vector<SealedContact> all;
+  all.reserve(entries_.size());
+  for (const auto& [key, entry] : entries_) {
+    const std::size_t slash = key.find('/');  // a school's id has none
+    all.push_back({.school = key.substr(0, slash), .person = key.substr(slash + 1), .subject = entry.subject, .sealed = entry.sealed});
+  }
+  return all;
+}
+
+void ContactBook::Put(SealedContact contact) {
+  entries_[KeyOf(contact.school, contact.person)] = {.subject = std::move(contact.subject), .sealed = std::move(contact.sealed), .contact = {}};
+}
+
 absl::StatusOr<const Contact*> ContactBook::Find(const std::string& school, const std::string& person) {
   const auto it = entries_.find(KeyOf(school, person));
   if (it == entries_.end()) return absl::NotFoundError("no contact on record");

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "platform/crypto/secret.h"
@@ -26,6 +27,16 @@ class ContactBook {
 
   // Staff and guardians are kept; nobody calls a student.
   void Note(const std::string& school, const domain::DirectoryChanged& change);
+
+  // What is on record, sealed as it came; and the same put back.
+  struct SealedContact {
+    std::string school;
+    std::string person;
+    std::string subject;
+    std::string sealed;
+  };
+  std::vector<SealedContact> Sealed() const;
+  void Put(SealedContact contact);
 
   // An opened contact stays in memory, but the key is looked for again each time: who is erased is unreachable from then on. The pointer is
   // valid until the next call. NotFound: nothing on record, or erased. Unavailable: the key is not in memory and its store does not answer.

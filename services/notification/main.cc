@@ -19,7 +19,7 @@ namespace {
 using vigil::config::ServiceOptions;
 
 const vigil::ServiceIdentity kIdentity{
-    .name = "notification", .user = "notice", .writes = true, .summary = "Turns alerts into calls and messages until somebody takes them."};
+    .name = "notification", .user = "notice", .writes = true, .snapshots = true, .summary = "Turns alerts into calls and messages until somebody takes them."};
 
 // Requests under way at once; first calls have a reserve of their own, and do not wait for others.
 constexpr std::size_t kMaxRequests = 512;

@@ -13,6 +13,7 @@
 #include "platform/crypto/derive.h"
 #include "platform/logging/log.h"
 #include "platform/metrics/metric_names.h"
+#include "vigil/state/v1/snapshot.pb.h"
 
 namespace vigil::notification {
 namespace {
@@ -176,8 +177,9 @@ Service::Plan Notification::PlanFor(const FileEntry& file, const domain::SchoolS
   const auto work = work_.find(&file);
   if (work == work_.end() || work->second.progress.empty()) return plan;
   if (!plan.due) {
-    const absl::Duration gathering = kLongestGathering - (machine_->clock()->NowReal() - work->second.since);
-    if (work->second.requests > 0 && gathering > absl::ZeroDuration()) {
+    const absl::Time real = machine_->clock()->NowReal();
+    const absl::Duration gathering = GatheredUntil(work->second) - real;
+    if (gathering > absl::ZeroDuration()) {
       plan.wake = std::min(plan.wake, now + gathering * machine_->clock()->Speed());
       return plan;
     }
@@ -192,6 +194,15 @@ Service::Plan Notification::PlanFor(const FileEntry& file, const domain::SchoolS
         domain::AttemptProgressed{.attempt_id = progress.attempt_id, .event = progress.event, .event_time = progress.event_time}});
   }
   return plan;
+}
+
+// Until when (real time) what a file's requests came to waits for more of it.
+absl::Time Notification::GatheredUntil(const Work& work) {
+  const bool only_sent = std::all_of(work.progress.begin(), work.progress.end(), [](const Progress& progress) {
+    return progress.event == AttemptEvent::kSent && !progress.reply;
+  });
+  if (only_sent) return absl::UnixEpoch() + absl::Ceil(work.since - absl::UnixEpoch(), kSentGrid);
+  return work.requests > 0 ? work.since + kLongestGathering : absl::InfinitePast();
 }
 
 Draft Notification::NewDraft(const FileEntry& file, std::string cause) const {
@@ -347,6 +358,28 @@ void Notification::OnCommit(const AppliedCommit& applied) {
   }
   ForgetIfDone(applied.file);
   Prune();
+}
+
+std::string Notification::SaveTables(int partition) {
+  state::v1::SnapshotContacts saved;
+  for (ContactBook::SealedContact& contact : contacts_.Sealed()) {
+    if (PartitionOf(contact.school) != partition) continue;
+    state::v1::SnapshotContact& added = *saved.add_contacts();
+    added.set_school(std::move(contact.school));
+    added.set_person(std::move(contact.person));
+    added.set_subject(std::move(contact.subject));
+    added.set_sealed(std::move(contact.sealed));
+  }
+  return saved.SerializeAsString();
+}
+
+absl::Status Notification::LoadTables(int /*partition*/, std::string_view tables) {
+  state::v1::SnapshotContacts saved;
+  if (!saved.ParseFromArray(tables.data(), static_cast<int>(tables.size()))) return absl::DataLossError("contacts do not parse");
+  for (const state::v1::SnapshotContact& contact : saved.contacts()) {
+    contacts_.Put({.school = contact.school(), .person = contact.person(), .subject = contact.subject(), .sealed = contact.sealed()});
+  }
+  return absl::OkStatus();
 }
 
 void Notification::OnCaughtUp() {

@@ -36,6 +36,9 @@ inline constexpr std::size_t kMaxRequestsUnderWay = 256;
 inline constexpr std::size_t kMaxUnwrittenReceipts = 200'000;
 // How long (real time) the outcomes of a file's requests wait for each other, to go in one commit.
 inline constexpr absl::Duration kLongestGathering = absl::Milliseconds(100);
+// That requests left, and nothing else, is written at the next multiple of this (real time), so that it goes in few messages of many files:
+// each message costs every reader a wake-up and a verification.
+inline constexpr absl::Duration kSentGrid = absl::Milliseconds(500);
 // A refused attempt is made again after this (real time), doubled each time up to the second; at once where another provider is left.
 inline constexpr absl::Duration kFirstRetry = absl::Seconds(1);
 inline constexpr absl::Duration kLongestRetry = absl::Seconds(16);
@@ -71,6 +74,8 @@ class Notification final : public Service {
   void OnCommit(const AppliedCommit& applied) override;
   Plan PlanFor(const FileEntry& file, const domain::SchoolState& school, absl::Time now) override;
   void OnCaughtUp() override;
+  std::string SaveTables(int partition) override;
+  absl::Status LoadTables(int partition, std::string_view tables) override;
 
   // On the loop's thread, for tests: attempts whose receipts are known.
   std::size_t known_attempts() const { return attempts_.size(); }
@@ -147,6 +152,7 @@ class Notification final : public Service {
   absl::Time RetryTime(const FileEntry& file, const domain::AttemptState& last, int tries, absl::Time now) const;
   std::size_t PreferredProvider() const;
   std::size_t ProviderByName(std::string_view name) const;
+  static absl::Time GatheredUntil(const Work& work);
   Draft NewDraft(const FileEntry& file, std::string cause) const;
 
   // ---- acting

@@ -5,7 +5,7 @@
 namespace {
 
 const vigil::ServiceIdentity kIdentity{
-    .name = "risk-rules", .user = "risk", .writes = true, .summary = "Classifies reports with the protocol pack's rules."};
+    .name = "risk-rules", .user = "risk", .writes = true, .snapshots = true, .summary = "Classifies reports with the protocol pack's rules."};
 
 // For the text cues to come: they are found in what only this service, of those that decide, may read.
 const vigil::config::AcceptedOptions kOwnOptions{.required = {}, .optional = {&vigil::config::ServiceOptions::installation_key_file}};

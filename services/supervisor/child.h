@@ -27,6 +27,7 @@ struct Command {
   std::string program;  // absolute path
   std::vector<std::string> arguments;
   std::filesystem::path log;  // stdout and stderr are appended here
+  int niceness = 0;           // added to this process's own; above 0: yields the processor to the others
 };
 
 // Starts the command so that it is killed when the calling process dies, however that happens. Call from the main

@@ -23,6 +23,7 @@ struct Service {
   int metrics_offset;
   bool reads_keys;   // may read the bucket of persons' keys
   bool writes_keys;  // may write it
+  int niceness = 0;  // above 0: what it does can wait for the alert path
 };
 
 // In the order in which they are started.
@@ -31,7 +32,7 @@ inline constexpr std::array<Service, 6> kServices = {{
     {"risk-rules", "risk", "risk", 2, 12, true, false},
     {"escalation-timer", "timer", "timer", 3, 13, false, false},
     {"notification", "notice", "notice", 4, 14, true, false},
-    {"audit", "audit", "", 5, 15, false, false},
+    {"audit", "audit", "", 5, 15, false, false, 10},
     {"gateway", "gateway", "", 6, 16, true, false},
 }};
 

@@ -150,6 +150,7 @@ Supervisor::Supervisor(Layout layout, Installation installation, Surroundings su
   for (const Service& service : kServices) {
     add(std::string(service.name), service.name == "gateway" ? Stage::kEdge : Stage::kService, own(service.name),
         {"--config", layout_.config(service.name).string()}, installation_.port + service.grpc_offset);
+    processes_.back().command.niceness = service.niceness;
   }
 }
 

@@ -39,8 +39,41 @@ constexpr std::int64_t kInactiveThresholdNanoseconds = 5'000'000'000;
 
 std::chrono::nanoseconds ToChrono(absl::Duration duration) { return absl::ToChronoNanoseconds(duration); }
 
+// Where messages end. nats.c hands each one that is destroyed to a thread of its own, which costs a wake-up a message (a tenth of a reader's
+// processor time, measured); so they go there many at a time. Thread-safe.
+class MessageBin {
+ public:
+  MessageBin() = default;
+  ~MessageBin() {
+    for (natsMsg* message : messages_) natsMsg_Destroy(message);
+  }
+  MessageBin(const MessageBin&) = delete;
+  MessageBin& operator=(const MessageBin&) = delete;
+
+  void Put(natsMsg* message) {
+    std::vector<natsMsg*> full;
+    {
+      const std::lock_guard lock(mutex_);
+      messages_.push_back(message);
+      bytes_ += static_cast<std::size_t>(std::max(0, natsMsg_GetDataLength(message)));
+      if (messages_.size() < kMostMessages && bytes_ < kMostBytes) return;
+      full.swap(messages_);
+      bytes_ = 0;
+    }
+    for (natsMsg* done : full) natsMsg_Destroy(done);
+  }
+
+ private:
+  static constexpr std::size_t kMostMessages = 128;
+  static constexpr std::size_t kMostBytes = 1024 * 1024;
+  std::mutex mutex_;
+  std::vector<natsMsg*> messages_;
+  std::size_t bytes_ = 0;
+};
+
 struct MessageDeleter {
-  void operator()(natsMsg* message) const { natsMsg_Destroy(message); }
+  MessageBin* bin = nullptr;
+  void operator()(natsMsg* message) const { bin->Put(message); }
 };
 using MessagePointer = std::unique_ptr<natsMsg, MessageDeleter>;
 
@@ -202,7 +235,8 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     const std::string reply = absl::StrCat(inbox_, ".r.", token);
     natsMsg* raw = nullptr;
     natsStatus status = natsMsg_Create(&raw, subject.c_str(), reply.c_str(), body.data(), static_cast<int>(body.size()));
-    const MessagePointer message(raw);
+    if (status != NATS_OK) return Fail(std::move(done), absl::InvalidArgumentError(natsStatus_GetText(status)));
+    const MessagePointer message(raw, MessageDeleter{&bin_});
     for (const auto& [name, value] : headers) {
       if (status == NATS_OK) status = natsMsgHeader_Set(raw, name.c_str(), value.c_str());
     }
@@ -525,10 +559,10 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
   // --- followers ----------------------------------------------------------------------------------------------------------------------
 
   static void OnMessage(natsConnection* connection, natsSubscription*, natsMsg* raw, void* closure) {
-    const MessagePointer message(raw);
     const auto* context = static_cast<DeliveryContext*>(closure);
     const std::shared_ptr<Impl> impl = context->impl.lock();
-    if (!impl) return;
+    if (!impl) return natsMsg_Destroy(raw);
+    const MessagePointer message(raw, MessageDeleter{&impl->bin_});
     const InsideCallback inside;
     if (context->follower) {
       impl->OnDelivery(connection, *context->follower, context->generation, raw);
@@ -742,6 +776,7 @@ class NatsClient::Impl : public std::enable_shared_from_this<NatsClient::Impl> {
     return natsSubscription_GetPending(follower.subscription, &messages, &bytes) != NATS_OK || messages == 0;
   }
 
+  MessageBin bin_;
   const NatsOptions options_;
   std::string inbox_;
 

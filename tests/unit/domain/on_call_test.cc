@@ -80,14 +80,14 @@ TEST_F(TargetTest, GuardiansComeInTheirOrderWithoutTheExcluded) {
 }
 
 TEST_F(TargetTest, TheGradeHeadIsTheOneOfTheChildsGrade) {
-  matter_.school.people["grade_head_4"] = {.person_id = "grade_head_4", .kind = PersonKind::kStaff, .roles = {"grade_head"}, .grade = "4", .has_phone = true};
+  PutPerson(matter_.school, {.person_id = "grade_head_4", .kind = PersonKind::kStaff, .roles = {"grade_head"}, .grade = "4", .has_phone = true});
   matter_.Report({.indicators = {"W1a"}});
   EXPECT_THAT(Target("grade_head"), ElementsAre("grade_head"));
   EXPECT_THAT(Target("class_teacher"), ElementsAre("class_teacher"));
 }
 
 TEST_F(TargetTest, WhileNobodyKnowsTheStudentEveryGradeHeadIsAsked) {
-  matter_.school.people["grade_head_4"] = {.person_id = "grade_head_4", .kind = PersonKind::kStaff, .roles = {"grade_head"}, .grade = "4", .has_phone = true};
+  PutPerson(matter_.school, {.person_id = "grade_head_4", .kind = PersonKind::kStaff, .roles = {"grade_head"}, .grade = "4", .has_phone = true});
   matter_.Report({.indicators = {"W1a"}, .student = ""});
   EXPECT_THAT(Target("grade_head"), ElementsAre("grade_head", "grade_head_4"));
   EXPECT_THAT(Target("case.guardians"), IsEmpty());
