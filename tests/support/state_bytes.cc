@@ -1,5 +1,8 @@
 #include "support/state_bytes.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -9,31 +12,27 @@
 namespace vigil {
 namespace {
 
-std::string BytesOf(const domain::SchoolState& school) {
-  state::v1::SchoolState proto;
-  contract::ToProto(school, &proto);
-  // Protobuf maps have no order of their own.
-  std::string text;
-  std::map<std::string, std::string> people;
-  for (const auto& [person, state] : proto.people()) people[person] = state.SerializeAsString();
-  for (const auto& [person, bytes] : people) absl::StrAppend(&text, person, "=", bytes, ";");
-  proto.clear_people();
-  std::map<std::string, std::string> schedules;
-  for (const auto& [schedule, state] : proto.schedules()) schedules[schedule] = state.SerializeAsString();
-  for (const auto& [schedule, bytes] : schedules) absl::StrAppend(&text, schedule, "=", bytes, ";");
-  proto.clear_schedules();
-  return absl::StrCat(proto.SerializeAsString(), text);
+// Protobuf maps have no order of their own: written in the order of their keys.
+template <typename Proto, typename State>
+std::string BytesOf(const State& state) {
+  Proto proto;
+  contract::ToProto(state, &proto);
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  proto.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
 }
 
 std::map<std::string, std::string> Parts(const Machine& machine) {
   std::map<std::string, std::string> parts;
   for (const auto& [id, entry] : machine.files()) {
     if (entry.state.file.empty()) continue;  // a writer thought of it, and it came to nothing
-    state::v1::FileState proto;
-    contract::ToProto(entry.state, &proto);
-    parts[id] = proto.SerializeAsString();
+    parts[id] = BytesOf<state::v1::FileState>(entry.state);
   }
-  for (const auto& [id, school] : machine.schools()) parts[absl::StrCat("school ", id)] = BytesOf(school);
+  for (const auto& [id, school] : machine.schools()) parts[absl::StrCat("school ", id)] = BytesOf<state::v1::SchoolState>(school);
   return parts;
 }
 

@@ -4,6 +4,7 @@
 
 #include "escalation-timer/escalation_timer.h"
 #include "platform/snapshot/fake_snapshot_store.h"
+#include "risk-rules/risk_rules.h"
 #include "scenario/support/world.h"
 
 namespace vigil {
@@ -89,15 +90,17 @@ TEST_F(SnapshotsTest, AFileThatChangesBeforeItsTurnIsSavedAsItWas) {
 }
 
 TEST_F(SnapshotsTest, ItsTimersFireAfterARestart) {
+  world_.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world_.pack()); }});
+  world_.Report(intake_, {.indicators = {"W1a"}, .student = ""}, "d");
   TakeSnapshot();
   timer_.Restart();
   world_.Settle();
   ASSERT_EQ(restored_, 1);
-  const domain::ClockState* clock = timer_.Clock("written_report", "a");
+  const domain::ClockState* clock = timer_.Clock("written_report", "d");
   ASSERT_NE(clock, nullptr);
   ASSERT_EQ(clock->phase, domain::ClockPhase::kRunning);
   world_.AdvanceTo(clock->due_time + absl::Seconds(1));
-  EXPECT_EQ(timer_.Clock("written_report", "a")->phase, domain::ClockPhase::kOverdue);
+  EXPECT_EQ(timer_.Clock("written_report", "d")->phase, domain::ClockPhase::kOverdue);
 }
 
 TEST_F(SnapshotsTest, NothingElseIsBelieved) {
