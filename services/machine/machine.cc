@@ -1,5 +1,8 @@
 #include "machine/machine.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +23,18 @@ constexpr std::size_t kMaxBatchCommits = 1000;
 constexpr int kMaxDecisions = 20;
 // How long after an append of unknown outcome the same bytes are offered again (real time).
 constexpr absl::Duration kResendAfter = absl::Milliseconds(100);
+
+// The same commit is the same bytes, in every process: maps in the order of their keys.
+std::string Serialize(const log::v1::Commit& commit) {
+  std::string bytes;
+  bytes.reserve(commit.ByteSizeLong());
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  commit.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
 
 bool IsSchoolEvent(const domain::Commit& commit) { return commit.file.empty(); }
 
@@ -527,7 +542,7 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
   }
   log::v1::Commit proto;
   contract::ToProto(commit, &proto);
-  std::string serialized = proto.SerializeAsString();
+  std::string serialized = Serialize(proto);
   if (serialized.size() > kMaxCommitBytes) {
     if (pending != nullptr) pending->done(absl::InvalidArgumentError("too large for one commit"));
     return true;

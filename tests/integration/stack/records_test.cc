@@ -51,9 +51,9 @@ TEST_F(RecordsTest, OfACaseAreFiledByTheirFormAndReadBack) {
 }
 
 TEST_F(RecordsTest, AGateNamesWhatIsMissing) {
-  const Answer refused = stack_->Command(case_id_, "approveReturn", {{"fields", {{"contingency_plan", "x"}, {"exception", false}, {"document", "recovery_certificate"}, {"school_assessment", "x"}}}}, School1().Staff("leader").token);
+  const Answer refused = stack_->Post(CasePath("/records"), {{"kind", "accompaniment"}, {"fields", {{"starts", "2026-03-10T00:00:00Z"}}}}, School1().Staff("leader").token);
   EXPECT_EQ(refused.status, 409) << refused;
-  EXPECT_NE(refused.text.find("recovery_certificate"), std::string::npos) << refused;
+  EXPECT_NE(refused.text.find("agreement"), std::string::npos) << refused;
 }
 
 TEST_F(RecordsTest, TheWeeksReportIsADutyThatARecordDoes) {
