@@ -111,7 +111,10 @@ std::string Narrator::Filled(std::string_view form, const LiveEvent& event) cons
       } else if (kind == "time") {
         text += absl::ParseTime(absl::RFC3339_full, value, &time, &error) ? SchoolClock(time) : value;
       } else {
-        text += NameOf(kind, value, language_);
+        const std::string name = NameOf(kind, value, language_);
+        // A row of the pack that has no shorter name here: the server's own words, which have the pack's.
+        if (name == value && !event.summary.empty()) return event.summary;
+        text += name;
       }
     }
   }

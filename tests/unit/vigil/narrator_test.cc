@@ -41,6 +41,13 @@ TEST_F(NarratorTest, NamesPeopleByTheirRole) {
   EXPECT_THAT(lines_, ElementsAre("第1天 10:00   A 心理老师甲到孩子身边，确认看见本人"));
 }
 
+TEST_F(NarratorTest, WhatHasNoNameHereIsToldInTheServersWords) {
+  LiveEvent expired = Event("clock_expired", {{"kind", "a-row-of-the-schools-own"}});
+  expired.summary = "逾期：本校自定期限";
+  narrator_.Tell(expired);
+  EXPECT_THAT(lines_, ElementsAre("第1天 10:00   A 逾期：本校自定期限"));
+}
+
 TEST_F(NarratorTest, FoldsCheckInsOfEachCaseIntoOneLine) {
   for (int i = 0; i < 3; ++i) {
     narrator_.Tell(Event("checked_in", {{"person", Id("doctor")}}));
