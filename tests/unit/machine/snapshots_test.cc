@@ -6,6 +6,7 @@
 #include "platform/snapshot/fake_snapshot_store.h"
 #include "risk-rules/risk_rules.h"
 #include "scenario/support/world.h"
+#include "vigil/state/v1/snapshot.pb.h"
 
 namespace vigil {
 namespace {
@@ -37,6 +38,20 @@ class SnapshotsTest : public testing::Test {
     snapshots_->Consider();
     world_.Settle();
     ASSERT_EQ(snapshots_->written(), before + 1);
+  }
+  // Of the file in the snapshot that is stored; 0: it is not in it.
+  std::uint64_t SavedVersion(const std::string& file) {
+    const absl::StatusOr<Snapshot> snapshot = store_.Get("timer/" + std::to_string(kPartition));
+    EXPECT_TRUE(snapshot.ok()) << snapshot.status();
+    if (!snapshot.ok()) return 0;
+    for (std::size_t i = 1; i < snapshot->chunks.size(); ++i) {
+      state::v1::SnapshotFiles files;
+      EXPECT_TRUE(files.ParseFromString(snapshot->chunks[i]));
+      for (const state::v1::FileState& saved : files.files()) {
+        if (saved.file() == file) return saved.version();
+      }
+    }
+    return 0;
   }
   void ExpectStateOfTheLog() {
     Node& reader = world_.Run({.source = "audit", .writes = false});
@@ -74,6 +89,7 @@ TEST_F(SnapshotsTest, ARestartBeginsThereAndEndsInTheSameState) {
 }
 
 TEST_F(SnapshotsTest, AFileThatChangesBeforeItsTurnIsSavedAsItWas) {
+  const std::uint64_t before = timer_.File("c").version;
   world_.broker().Hold(kPartition);
   intake_.Submit("school", "c", {domain::Event{domain::RecordFiled{.record_id = "meanwhile", .kind = "talk"}}});
   intake_.loop().RunAll();
@@ -83,6 +99,8 @@ TEST_F(SnapshotsTest, AFileThatChangesBeforeItsTurnIsSavedAsItWas) {
   world_.broker().Deliver();
   world_.Settle();
   ASSERT_EQ(snapshots_->written(), 1u);
+  EXPECT_GT(timer_.File("c").version, before);
+  EXPECT_EQ(SavedVersion("c"), before);
   timer_.Restart();
   EXPECT_EQ(restored_, 1);
   world_.Settle();
