@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "domain/calendar.h"
 #include "domain/form.h"
+#include "domain/on_call.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -86,19 +87,9 @@ void Trim(DutyBook& book, const DutyRow& row, const std::string& subject) {
   });
 }
 
+// Of the class `subject` or its grade where the role is of one; of the school where there is no subject.
 std::vector<std::string> PeopleWith(const Pack& pack, const SchoolState& school, const std::string& role, std::string_view subject) {
-  const auto row = pack.roles.find(role);
-  const bool of_class = !subject.empty() && row != pack.roles.end() && row->second.scope == RoleRow::Scope::kClass;
-  const bool of_grade = !subject.empty() && row != pack.roles.end() && row->second.scope == RoleRow::Scope::kGrade;
-  const std::string grade = of_grade ? GradeOfClass(school, subject) : "";
-  std::vector<std::string> people;
-  for (const auto& [id, person] : school.people) {
-    if (person.kind != PersonKind::kStaff || person.on_leave || !Contains(person.roles, role)) continue;
-    if (of_class && person.class_name != subject) continue;
-    if (of_grade && person.grade != grade) continue;
-    people.push_back(id);
-  }
-  return people;
+  return StaffWithRole(pack, school, role, subject.empty() ? std::nullopt : std::optional(ClassPlace{GradeOfClass(school, subject), std::string(subject)}));
 }
 
 }  // namespace

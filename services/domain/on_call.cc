@@ -1,10 +1,10 @@
 #include "domain/on_call.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "domain/duty.h"
 #include "domain/planted.h"
+#include "domain/lookup.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -26,18 +26,6 @@ bool Covers(const ScheduleShift& shift, absl::Time t) {
 const PersonState* Find(const SchoolState& school, const std::string& person) {
   const auto it = school.people.find(person);
   return it == school.people.end() ? nullptr : &it->second;
-}
-
-std::vector<std::string> PeopleWithRole(const SchoolState& school, std::string_view role,
-                                        const std::function<bool(const PersonState&)>& in_scope) {
-  std::vector<std::string> people;
-  const auto with_role = school.staff_by_role.find(std::string(role));
-  if (with_role == school.staff_by_role.end()) return people;
-  for (const std::string& id : with_role->second.ids) {
-    const PersonState* person = Find(school, id);
-    if (person != nullptr && !person->on_leave && in_scope(*person)) people.push_back(id);
-  }
-  return people;
 }
 
 std::vector<std::string> Guardians(const SchoolState& school, const FileState& file) {
@@ -70,6 +58,30 @@ std::vector<std::string> Author(const CaseState& c, const AlertState& alert) {
 
 }  // namespace
 
+std::vector<std::string> StaffWithRole(const Pack& pack, const SchoolState& school, std::string_view role, const std::optional<ClassPlace>& place) {
+  std::vector<std::string> people;
+  const auto with_role = school.staff_by_role.find(std::string(role));
+  if (with_role == school.staff_by_role.end()) return people;
+  const RoleRow* row = FindRole(pack, std::string(role));
+  const auto in_scope = [&](const PersonState& person) {
+    if (row == nullptr || !place) return true;
+    switch (row->scope) {
+      case RoleRow::Scope::kSchool:
+        return true;
+      case RoleRow::Scope::kGrade:
+        return person.grade == place->grade;
+      case RoleRow::Scope::kClass:
+        return person.class_name == place->class_name;
+    }
+    return true;
+  };
+  for (const std::string& id : with_role->second.ids) {
+    const PersonState* person = Find(school, id);
+    if (person != nullptr && !person->on_leave && in_scope(*person)) people.push_back(id);
+  }
+  return people;
+}
+
 std::vector<std::string> OnCall(const Pack& pack, const SchoolState& school, std::string_view schedule, absl::Time t) {
   std::vector<std::string> people;
   const auto add = [&](const ScheduleShift& shift) {
@@ -91,7 +103,7 @@ std::vector<std::string> OnCall(const Pack& pack, const SchoolState& school, std
   if (!people.empty()) return people;
   const auto row = pack.schedules.find(std::string(schedule));
   if (row == pack.schedules.end()) return {};
-  return PeopleWithRole(school, row->second.fallback_role, [](const PersonState&) { return true; });
+  return StaffWithRole(pack, school, row->second.fallback_role, std::nullopt);
 }
 
 std::vector<std::string> ResolveTarget(const Pack& pack, const SchoolState& school, const FileState& file,
@@ -115,21 +127,9 @@ std::vector<std::string> ResolveTarget(const Pack& pack, const SchoolState& scho
   } else if (target == "case.guardians") {
     people = Guardians(school, file);
   } else {
-    const auto role = pack.roles.find(std::string(target));
     const PersonState* student = Find(school, file.student);
-    people = PeopleWithRole(school, target, [&](const PersonState& person) {
-      // While nobody knows the student, everybody with the role is asked.
-      if (role == pack.roles.end() || student == nullptr) return true;
-      switch (role->second.scope) {
-        case RoleRow::Scope::kSchool:
-          return true;
-        case RoleRow::Scope::kGrade:
-          return person.grade == student->grade;
-        case RoleRow::Scope::kClass:
-          return person.class_name == student->class_name;
-      }
-      return true;
-    });
+    // While nobody knows the student, everybody with the role is asked.
+    people = StaffWithRole(pack, school, target, student == nullptr ? std::nullopt : std::optional(ClassPlace{student->grade, student->class_name}));
   }
   std::erase_if(people, [&](const std::string& id) {
     const PersonState* person = Find(school, id);

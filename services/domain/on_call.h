@@ -1,6 +1,7 @@
 // On-call arithmetic and the resolution of ladder targets to people. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,14 @@
 #include "vigil/state/v1/state.plain.h"
 
 namespace vigil::domain {
+
+struct ClassPlace {
+  std::string grade;
+  std::string class_name;
+};
+
+// Staff at work with a role, by id; where the role is of a grade or a class, those of `place`, or all of them when there is none.
+std::vector<std::string> StaffWithRole(const Pack& pack, const SchoolState& school, std::string_view role, const std::optional<ClassPlace>& place);
 
 // Staff on call for a schedule at `t`, in order. Dated stretches go before weekly ones; while the school has set no stretch that
 // covers `t`, everybody with the schedule's fallback role. People on leave are left out.

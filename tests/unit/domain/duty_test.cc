@@ -204,7 +204,7 @@ TEST_F(DutyBookTest, WhoDidItMeanwhileIsNotTold) {
 
 TEST_F(DutyBookTest, TheSubstituteOwesItWhileTheTeacherIsOnLeave) {
   school_.people["class_teacher"].on_leave = true;
-  school_.people["stand_in"] = PersonState{.person_id = "stand_in", .kind = PersonKind::kStaff, .roles = {"substitute_teacher"}, .class_name = "3-2"};
+  PutPerson(school_, {.person_id = "stand_in", .kind = PersonKind::kStaff, .roles = {"substitute_teacher"}, .class_name = "3-2"});
   EXPECT_THAT(DutyOwners(pack_, school_, pack_.duties.at("weekly"), "3-2"), ElementsAre("stand_in"));
 }
 
