@@ -36,7 +36,7 @@ std::string ShiftText(const log::v1::PlannedShift& shift) {
 }
 
 // Whom an event is about is for those to see who may read the case itself.
-bool NamesStudents(const FieldDescriptor& field) { return field.name() == "student" || field.name() == "candidates" || field.name() == "population"; }
+bool NamesStudents(const FieldDescriptor& field) { return field.name() == "student" || field.name() == "candidates" || field.name() == "person_id" || field.name() == "population"; }
 
 std::string RepeatedText(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();

@@ -56,6 +56,7 @@ const std::unordered_map<std::string_view, Words>& Templates() {
       {"custody_accepted", {"孩子由 {holders} 看护", "the child is with {holders}"}},
       {"cover_missing", {"值守人员不齐[：缺 {missing|role}]", "the shift is short of people[: {missing|role}]"}},
       {"cover_complete", {"值守人员已补齐", "the shift is complete again"}},
+      {"person_erased", {"有关此人的内容已永久删除", "what was written about a person was erased for good"}},
       {"attachment_stored", {"{actor} 上传附件", "{actor} stores an attachment"}},
       {"return_approved", {"{actor} 批准复学", "{actor} takes the student back at school"}},
       {"supervision_started", {"特别监护开始", "special supervision begins"}},

@@ -267,6 +267,11 @@ struct Guard {
     return file.student.empty() ? absl::OkStatus() : Refuse("the student is known");
   }
   absl::Status operator()(const CaseMoved&) const { return absl::OkStatus(); }
+  // Whose words are given up is nobody's whom the school still has to reach or look after.
+  absl::Status operator()(const PersonErased& e) const {
+    if (HasOpenCase(file)) return Refuse("the student has an open case");
+    return context.school.people.contains(e.person_id) ? Refuse("the person is in the directory: remove them first") : absl::OkStatus();
+  }
   absl::Status operator()(const CaseClosed&) const {
     if (custody().supervised && !Planted("closed-under-supervision")) return Refuse("special supervision is running: it ends only with a handover or a signed decision");
     const FactDetail closing{.fact = Fact::kCaseClosed};
@@ -288,7 +293,7 @@ bool NeedsNoCase(const Event& event) {
   return std::holds_alternative<ReportReceived>(event.body) || std::holds_alternative<CaseJoined>(event.body) ||
          std::holds_alternative<SchoolFileOpened>(event.body) || std::holds_alternative<AttemptProgressed>(event.body) ||
          std::holds_alternative<BreakGlassRung>(event.body) || std::holds_alternative<BreakGlassTaken>(event.body) ||
-         std::holds_alternative<CommitQuarantined>(event.body);
+         std::holds_alternative<CommitQuarantined>(event.body) || std::holds_alternative<PersonErased>(event.body);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace vigil::domain {
 inline constexpr std::string_view kMayReport = "report";
 inline constexpr std::string_view kMayPlaceHold = "hold.place";
 
-inline constexpr std::array<std::string_view, 37> kPermissions{
+inline constexpr std::array<std::string_view, 38> kPermissions{
     kMayReport,
     "case.read",
     "case.list",
@@ -40,6 +40,7 @@ inline constexpr std::array<std::string_view, 37> kPermissions{
     "record.file",
     "record.read",
     "directory.write",
+    "person.erase",
     "schedule.write",
     "pack.write",
     "oncall.read",
