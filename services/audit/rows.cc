@@ -38,6 +38,9 @@ std::string ShiftText(const log::v1::PlannedShift& shift) {
 // Whom an event is about is for those to see who may read the case itself.
 bool NamesStudents(const FieldDescriptor& field) { return field.name() == "student" || field.name() == "candidates" || field.name() == "person_id" || field.name() == "population"; }
 
+// A pack's text is longer than all the rows of a page; it is read where packs are read.
+bool IsPackText(const FieldDescriptor& field) { return field.name() == "overlay"; }
+
 std::string RepeatedText(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   const int size = reflection.FieldSize(message, &field);
@@ -88,7 +91,7 @@ std::string SingleText(const Message& message, const FieldDescriptor& field) {
 void AddDetail(const Message& event, google::protobuf::Map<std::string, std::string>* detail) {
   for (int i = 0; i < event.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor& field = *event.GetDescriptor()->field(i);
-    if (NamesStudents(field)) continue;
+    if (NamesStudents(field) || IsPackText(field)) continue;
     if (field.is_repeated()) {
       if (event.GetReflection()->FieldSize(event, &field) > 0) (*detail)[field.name()] = RepeatedText(event, field);
     } else if (std::string text = SingleText(event, field); !text.empty()) {

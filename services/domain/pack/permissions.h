@@ -9,7 +9,7 @@ namespace vigil::domain {
 inline constexpr std::string_view kMayReport = "report";
 inline constexpr std::string_view kMayPlaceHold = "hold.place";
 
-inline constexpr std::array<std::string_view, 38> kPermissions{
+inline constexpr std::array<std::string_view, 39> kPermissions{
     kMayReport,
     "case.read",
     "case.list",
@@ -42,6 +42,7 @@ inline constexpr std::array<std::string_view, 38> kPermissions{
     "directory.write",
     "person.erase",
     "schedule.write",
+    "pack.read",
     "pack.write",
     "oncall.read",
     "events.read",
