@@ -68,6 +68,8 @@ const std::unordered_map<std::string_view, Words>& Templates() {
       {"custody_returned", {"孩子在校，由 {person} 看护", "the child is at school again, with {person}"}},
       {"record_filed", {"{actor} 提交：{kind|record}[（迟交：{late|word}）]", "{actor} files: {kind|record}[ (late: {late|word})]"}},
       {"record_acknowledged", {"{actor} 签收：{kind|record}", "{actor} acknowledges: {kind|record}"}},
+      {"document_opened", {"文书已打开（{how|word}）", "a document was opened ({how|word})"}},
+      {"document_copies_revoked", {"{actor} 收回家长副本", "{actor} withdraws the guardian's copies"}},
       {"roster_fell_short", {"监护小组人数不足：{kind|record}（{counted} 人）", "too few members left: {kind|record} ({counted})"}},
       {"calendar_set", {"{actor} 设定校历", "{actor} sets the school's calendar"}},
       {"school_file_opened", {"学校日常事项开始登记", "the school's own matters are kept from here on"}},
@@ -141,6 +143,8 @@ const std::unordered_map<std::string_view, Words>& Vocabulary() {
       {"left", {"已离开", "left"}},
       {"taken_away", {"被带离", "taken away"}},
       {"not_found", {"下落不明", "not found"}},
+      {"printed", {"校内打印", "printed at school"}},
+      {"guardian_copy", {"家长扫码查看副本", "the guardian's copy, by its code"}},
       {"guardians", {"联系监护人", "contact with guardians"}},
       {"visit", {"探视", "a visit"}},
   };

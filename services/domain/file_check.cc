@@ -247,6 +247,11 @@ struct Guard {
     }
     return Refuse("nothing waits to be acknowledged");
   }
+  absl::Status operator()(const DocumentOpened& e) const { return KnownRecord(e.record_id); }
+  absl::Status operator()(const DocumentCopiesRevoked& e) const { return KnownRecord(e.record_id); }
+  absl::Status KnownRecord(const std::string& id) const {
+    return FindRecord(file, id) == nullptr ? absl::NotFoundError("no such record") : absl::OkStatus();
+  }
   absl::Status operator()(const HoldPlaced& e) const {
     for (const HoldState& hold : current().holds) {
       if (hold.kind == e.kind && hold.decided) return Refuse("it is held already");
@@ -296,6 +301,11 @@ bool NeedsNoCase(const Event& event) {
          std::holds_alternative<CommitQuarantined>(event.body) || std::holds_alternative<PersonErased>(event.body);
 }
 
+// What is done with a record's paper goes on when the case is closed.
+bool ComesAfterTheEnd(const Event& event) {
+  return std::holds_alternative<DocumentOpened>(event.body) || std::holds_alternative<DocumentCopiesRevoked>(event.body);
+}
+
 }  // namespace
 
 absl::Status Check(const FileState& file, const Commit& commit, const FoldContext& context) {
@@ -306,7 +316,7 @@ absl::Status Check(const FileState& file, const Commit& commit, const FoldContex
   const Event& decision = commit.events.front();
   if (!NeedsNoCase(decision)) {
     if (!file.current) return absl::NotFoundError("no such case");
-    if (file.current->phase == CasePhase::kClosed) return Refuse("the case is closed");
+    if (file.current->phase == CasePhase::kClosed && !ComesAfterTheEnd(decision)) return Refuse("the case is closed");
   }
   return std::visit(Guard{file, commit, context}, decision.body);
 }

@@ -51,6 +51,7 @@ struct Fold {
   void operator()(const CaseJoined& e) const;
   void operator()(const CaseMoved& e) const;
   void operator()(const CaseClosed&) const;
+  void operator()(const DocumentCopiesRevoked& e) const;
   void operator()(const CommitQuarantined& e) const;
   void Finish() const;
 

@@ -253,6 +253,12 @@ void Fold::operator()(const CaseMoved& e) const {
   Finish();
 }
 
+void Fold::operator()(const DocumentCopiesRevoked& e) const {
+  for (RecordState& record : current().records) {
+    if (record.record_id == e.record_id) record.copies_revoked_time = now();
+  }
+}
+
 void Fold::operator()(const CommitQuarantined& e) const { file.quarantined_commits.push_back(e.commit_id); }
 
 void Fold::operator()(const CaseClosed&) const { Finish(); }

@@ -28,6 +28,7 @@ void RemovePerson(SchoolState& school, const std::string& id) {
 
 struct SchoolFold {
   SchoolState& school;
+  CommitPosition position;
 
   void operator()(const SchoolRegistered& e) const {
     school.school_name = e.school_name;
@@ -47,7 +48,9 @@ struct SchoolFold {
                                                     .excluded = person.excluded,
                                                     .has_phone = person.has_phone,
                                                     .on_leave = person.on_leave,
-                                                    .sex = person.sex});
+                                                    .sex = person.sex,
+                                                    .sequence = position.sequence,
+                                                    .index = position.index});
     }
     for (const std::string& id : e.removed) RemovePerson(school, id);
   }
@@ -72,8 +75,8 @@ void PutPerson(SchoolState& school, PersonState person) {
   school.people.insert_or_assign(std::move(id), std::move(person));
 }
 
-void ApplyToSchool(SchoolState& school, const Event& event) {
-  std::visit(SchoolFold{school}, event.body);
+void ApplyToSchool(SchoolState& school, const Event& event, CommitPosition position) {
+  std::visit(SchoolFold{school, position}, event.body);
   ++school.version;
 }
 

@@ -340,7 +340,7 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
     SchoolFor(commit.school);
     domain::SchoolState& school = schools_[commit.school];
     for (const domain::Event& event : commit.events) {
-      domain::ApplyToSchool(school, event);
+      domain::ApplyToSchool(school, event, position);
       if (const auto* reopened = std::get_if<domain::LogReopened>(&event.body)) {
         const std::lock_guard lock(known_mutex_);
         partition.known.incarnation = reopened->incarnation;

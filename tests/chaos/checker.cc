@@ -70,7 +70,7 @@ class Checker {
     domain::SchoolState& school = schools_[commit.school];
     if (school.school.empty()) school.school = commit.school;
     if (commit.file.empty()) {
-      for (const domain::Event& event : commit.events) domain::ApplyToSchool(school, event);
+      for (const domain::Event& event : commit.events) domain::ApplyToSchool(school, event, position);
       return;
     }
     domain::FileState& file = files_[commit.file];
