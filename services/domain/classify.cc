@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+
+#include "domain/file.h"
 
 namespace vigil::domain {
 namespace {
@@ -41,7 +44,7 @@ struct Evaluation {
 
   int ReportersWithin(absl::Duration span) const {
     std::set<std::string> reporters{report.reporter};
-    if (file != nullptr && file->current) {
+    if (file != nullptr && HasOpenCase(*file)) {
       for (const ReportState& other : file->current->reports) {
         if (report.recorded_time - other.recorded_time <= span) reporters.insert(other.reporter);
       }
@@ -102,6 +105,31 @@ struct Evaluation {
 };
 
 }  // namespace
+
+ReportFacts FactsOf(const ReportReceived& received, absl::Time recorded_time) {
+  return {.indicators = received.indicators,
+          .claimed_level = received.claimed_level,
+          .deteriorating = received.deteriorating,
+          .reporter = received.reporter,
+          .recorded_time = recorded_time};
+}
+
+ReportFacts FactsOf(const ReportState& report) {
+  return {.indicators = report.indicators,
+          .claimed_level = report.claimed_level,
+          .deteriorating = report.deteriorating,
+          .reporter = report.reporter,
+          .recorded_time = report.recorded_time};
+}
+
+Classified ClassifiedEvent(const Pack& pack, const std::string& report_id, const ReportFacts& report, Classification found, const FileState* file) {
+  const bool trigger = IsTrigger(pack, report, found.level, file);
+  return {.report_id = report_id,
+          .level = std::move(found.level),
+          .fired = std::move(found.fired),
+          .trigger = trigger,
+          .starts = std::move(found.starts)};
+}
 
 int EffectiveRank(const Pack& pack, const FileState* file) {
   if (file == nullptr || !file->current || file->current->phase == CasePhase::kClosed) return 0;

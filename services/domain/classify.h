@@ -20,6 +20,10 @@ struct ReportFacts {
   absl::Time recorded_time;
 };
 
+// The facts of a report as it is received, and as it stands in its file.
+ReportFacts FactsOf(const ReportReceived& received, absl::Time recorded_time);
+ReportFacts FactsOf(const ReportState& report);
+
 struct Classification {
   // Highest level proposed; empty: nothing classified it.
   std::string level;
@@ -35,6 +39,9 @@ Classification Classify(const Pack& pack, const ReportFacts& report, const FileS
 
 // The higher of the provisional and the final level; rank 0 without a case.
 int EffectiveRank(const Pack& pack, const FileState* file);
+
+// What Classify finds, as the event that says so; a trigger by IsTrigger.
+Classified ClassifiedEvent(const Pack& pack, const std::string& report_id, const ReportFacts& report, Classification found, const FileState* file);
 
 // Whether a report that proposes `level` is a trigger: severe newly found, a level that rises above it, rapid deterioration ticked,
 // or a signal that is new on a case already there (REP-09, REP-10, REP-18).

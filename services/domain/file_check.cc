@@ -38,17 +38,14 @@ struct Guard {
     for (const ReportState& report : current().reports) {
       if (report.report_id != e.report_id) continue;
       if (report.classified) return Refuse("the report is classified");
-      ReportFacts facts{.indicators = report.indicators,
-                        .claimed_level = report.claimed_level,
-                        .deteriorating = report.deteriorating,
-                        .reporter = report.reporter,
-                        .recorded_time = report.recorded_time};
-      facts.indicators.insert(facts.indicators.end(), e.found_in_text.begin(), e.found_in_text.end());
-      // The state moved between decision and landing: decide again, so that a trigger is never missing its alert.
-      if (IsTrigger(context.pack, facts, e.level, &file) != e.trigger) return absl::AbortedError("the level changed meanwhile");
-      return absl::OkStatus();
+      return StillHolds(e, FactsOf(report));
     }
     return absl::NotFoundError("no such report");
+  }
+  // Where the state moved between decision and landing: decide again, so that a trigger is never missing its alert.
+  absl::Status StillHolds(const Classified& e, ReportFacts facts) const {
+    facts.indicators.insert(facts.indicators.end(), e.found_in_text.begin(), e.found_in_text.end());
+    return IsTrigger(context.pack, facts, e.level, &file) == e.trigger ? absl::OkStatus() : absl::AbortedError("the level changed meanwhile");
   }
 
   absl::Status operator()(const Assessed& e) const {
@@ -318,7 +315,12 @@ absl::Status Check(const FileState& file, const Commit& commit, const FoldContex
     if (!file.current) return absl::NotFoundError("no such case");
     if (file.current->phase == CasePhase::kClosed && !ComesAfterTheEnd(decision)) return Refuse("the case is closed");
   }
-  return std::visit(Guard{file, commit, context}, decision.body);
+  const Guard guard{file, commit, context};
+  if (const auto* received = std::get_if<ReportReceived>(&decision.body); received != nullptr && commit.events.size() > 1) {
+    // The classification that a report brings with it; void, it is decided again, and the report with it.
+    if (const auto* classified = std::get_if<Classified>(&commit.events[1].body)) return guard.StillHolds(*classified, FactsOf(*received, commit.recorded_time));
+  }
+  return std::visit(guard, decision.body);
 }
 
 }  // namespace vigil::domain

@@ -17,6 +17,7 @@ struct Intake::PendingReport {
   absl::Time accepted;  // domain time
   absl::Time arrived;   // real time, in this process
   bool to_identify = false;
+  int decisions = 0;    // how often it was decided
   std::vector<std::string> candidates;
   Reply<v1::CreateReportResponse> reply;  // empty once answered
   std::string outbox_row;                 // its id there, if it lies there

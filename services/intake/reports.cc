@@ -20,6 +20,9 @@ namespace {
 
 using nlohmann::json;
 
+// A report is never refused for state: after so many void commits it is appended without what can be void.
+constexpr int kMostDecisionsWithLevel = 5;
+
 }  // namespace
 
 v1::CreateReportResponse Intake::ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) const {
@@ -201,12 +204,9 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   }
   event.candidates = report.candidates;
 
-  const domain::ReportFacts facts{.indicators = event.indicators,
-                                  .claimed_level = event.claimed_level,
-                                  .deteriorating = event.deteriorating,
-                                  .reporter = event.reporter,
-                                  .recorded_time = now};
-  const domain::Classification classification = domain::Classify(pack(), facts, file == nullptr ? nullptr : &file->state);
+  const domain::FileState* known = file == nullptr ? nullptr : &file->state;
+  const domain::ReportFacts facts = domain::FactsOf(event, now);
+  domain::Classification classification = domain::Classify(pack(), facts, known);
   event.answered_level = classification.level.empty() ? pack().Level(0).id : classification.level;
   event.advice = classification.advice;
   event.language = report.caller.language;
@@ -225,6 +225,11 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
     event.personal = domain::Sealed{.person = subject, .content = key->Seal(personal.dump(), subject, *dependencies_.random)};
   }
   draft.events.push_back(domain::Event{std::move(event)});
+  // In the report's own commit, so that a severe child is never on record without the alert. Void again and again, because the state keeps
+  // moving, the report goes alone, and rules classify it.
+  if (report.decisions++ < kMostDecisionsWithLevel) {
+    draft.events.push_back(domain::Event{domain::ClassifiedEvent(pack(), report.report_id, facts, std::move(classification), known)});
+  }
   return draft;
 }
 

@@ -23,13 +23,8 @@ Service::Plan RiskRules::PlanFor(const FileEntry& file, const domain::SchoolStat
   const auto report = std::find_if(reports.begin(), reports.end(), [](const domain::ReportState& r) { return !r.classified; });
   if (report == reports.end()) return {};
 
-  const domain::ReportFacts facts{.indicators = report->indicators,
-                                  .claimed_level = report->claimed_level,
-                                  .deteriorating = report->deteriorating,
-                                  .reporter = report->reporter,
-                                  .recorded_time = report->recorded_time};
+  const domain::ReportFacts facts = domain::FactsOf(*report);
   domain::Classification found = domain::Classify(pack_, facts, &file.state);
-  const bool trigger = domain::IsTrigger(pack_, facts, found.level, &file.state);
   const bool supervised = pack_.Rank(found.level) >= pack_.SupervisedRank();
 
   Plan plan;
@@ -39,11 +34,7 @@ Service::Plan RiskRules::PlanFor(const FileEntry& file, const domain::SchoolStat
                    .school = file.state.school,
                    .file = file.state.file,
                    .actor = {.person = kActor},
-                   .events = {{domain::Classified{.report_id = report->report_id,
-                                                  .level = std::move(found.level),
-                                                  .fired = std::move(found.fired),
-                                                  .trigger = trigger,
-                                                  .starts = std::move(found.starts)}}}};
+                   .events = {{domain::ClassifiedEvent(pack_, report->report_id, facts, std::move(found), &file.state)}}};
   return plan;
 }
 

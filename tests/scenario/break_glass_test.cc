@@ -35,8 +35,18 @@ TEST_F(BreakGlassTest, AQuietReportNeverBreaksGlass) {
   ExpectNoEmergency();
 }
 
-TEST_F(BreakGlassTest, RulesDead_TheListIsRungAfterFiveSecondsAndEveryMinute) {
+TEST_F(BreakGlassTest, RulesDead_TheLadderRingsAtOnceAllTheSame) {
   scene_.risk->Kill();
+  const auto report = Severe();
+  scene_.Watch(absl::Seconds(1));
+  EXPECT_THAT(scene_.Rung("call"), Contains("leader"));
+  EXPECT_EQ(scene_.ClockState(report.case_id(), "written_report"), "running");
+  scene_.Watch(absl::Minutes(5));
+  ExpectNoEmergency();
+}
+
+TEST_F(BreakGlassTest, NotificationDead_TheListIsRungAfterFiveSecondsAndEveryMinute) {
+  scene_.notice->Kill();
   Severe();
   scene_.Watch(absl::Seconds(4));
   ExpectNoEmergency();
@@ -47,15 +57,15 @@ TEST_F(BreakGlassTest, RulesDead_TheListIsRungAfterFiveSecondsAndEveryMinute) {
   EXPECT_EQ(scene_.emergency_phones.placed().size(), 2 * calls);
 }
 
-TEST_F(BreakGlassTest, RulesDeadAndTaken_WhenTheyAreBackTheMatterIsTakenAndNobodyIsRungAgain) {
-  scene_.risk->Kill();
+TEST_F(BreakGlassTest, NotificationDeadAndTaken_WhenItIsBackTheMatterIsTakenAndNobodyIsRungAgain) {
+  scene_.notice->Kill();
   const auto report = Severe();
   scene_.Watch(absl::Seconds(6));
   scene_.TakeInEmergency("deputy");
-  scene_.Watch(absl::Minutes(10));
+  scene_.Watch(absl::Minutes(1));
   const std::size_t calls = scene_.emergency_phones.placed().size();
   scene_.Hush();
-  scene_.risk->Start();
+  scene_.notice->Start();
   scene_.Watch(absl::Seconds(10));
   const auto alert = scene_.Alert(report.case_id(), "severe_ladder");
   ASSERT_TRUE(alert.has_value());
@@ -66,13 +76,13 @@ TEST_F(BreakGlassTest, RulesDeadAndTaken_WhenTheyAreBackTheMatterIsTakenAndNobod
   EXPECT_EQ(scene_.ClockState(report.case_id(), "phone_report"), "running") << "paging stops, no clock does";
 }
 
-TEST_F(BreakGlassTest, RulesDeadAndNotTaken_WhenTheyAreBackTheLadderTakesOver) {
-  scene_.risk->Kill();
+TEST_F(BreakGlassTest, NotificationDeadAndNotTaken_WhenItIsBackTheLadderTakesOver) {
+  scene_.notice->Kill();
   Severe();
   scene_.Watch(absl::Seconds(6));
   const std::size_t calls = scene_.emergency_phones.placed().size();
   scene_.Hush();
-  scene_.risk->Start();
+  scene_.notice->Start();
   scene_.Watch(absl::Minutes(3));
   EXPECT_THAT(scene_.Rung("call"), Contains("leader"));
   EXPECT_EQ(scene_.emergency_phones.placed().size(), calls) << "one rings, not both";
@@ -151,8 +161,8 @@ TEST_F(BreakGlassTest, AppendsThatAreNeverAnswered_TheReportIsPromisedFromThisDi
   EXPECT_THAT(scene_.RungInEmergency(), Contains("leader"));
 }
 
-TEST_F(BreakGlassTest, IntakeRestartedWhileTheRulesAreDead_RingsOn) {
-  scene_.risk->Kill();
+TEST_F(BreakGlassTest, IntakeRestartedWhileNotificationIsDead_RingsOn) {
+  scene_.notice->Kill();
   Severe();
   scene_.Watch(absl::Seconds(2));
   scene_.RestartIntake();
@@ -161,7 +171,7 @@ TEST_F(BreakGlassTest, IntakeRestartedWhileTheRulesAreDead_RingsOn) {
 }
 
 TEST_F(BreakGlassTest, IntakeRestartedAfterATakingThatIsInTheLog_StaysQuiet) {
-  scene_.risk->Kill();
+  scene_.notice->Kill();
   Severe();
   scene_.Watch(absl::Seconds(6));
   scene_.TakeInEmergency("deputy");

@@ -97,6 +97,24 @@ TEST(GuardTest, ATriggerDecidedOnAnOlderStateIsDecidedAgain) {
   EXPECT_TRUE(matter.Do(Classified{.report_id = "r2", .level = "severe", .trigger = false}, "risk", "").guard.ok());
 }
 
+TEST(GuardTest, AReportAndTheLevelThatItBringsAreVoidTogetherWhereTheLevelMoved) {
+  Matter matter = Severe();
+  const std::size_t reports = matter.current().reports.size();
+  ReportReceived received{.report_id = "r2", .case_id = matter.current().case_id, .student = "child"};
+  received.discovered_time = matter.now;
+  const auto with = [&](bool trigger) {
+    return std::vector<Event>{Event{received}, Event{Classified{.report_id = "r2", .level = "severe", .trigger = trigger}}};
+  };
+  // Decided when the case was not yet severe.
+  EXPECT_EQ(matter.Do(with(true), "teacher", "teacher").guard.code(), kAborted);
+  EXPECT_EQ(matter.current().reports.size(), reports);
+  EXPECT_TRUE(matter.Do(with(false), "teacher", "teacher").guard.ok());
+  EXPECT_TRUE(matter.current().reports.back().classified);
+  // Alone it is never void.
+  received.report_id = "r3";
+  EXPECT_TRUE(matter.Do(received).guard.ok());
+}
+
 TEST(GuardTest, ASignalFoundInTheTextCountsForTheTrigger) {
   Matter matter = Severe();
   ReportReceived received{.report_id = "r2", .case_id = matter.current().case_id, .student = "child"};
