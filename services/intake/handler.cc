@@ -70,6 +70,9 @@ class Handler final : public v1::IntakeService::CallbackService {
   grpc::ServerUnaryReactor* PutDirectory(grpc::CallbackServerContext* context, const v1::PutDirectoryRequest* request, v1::PutDirectoryResponse* response) override {
     return Serve(context, response, [&](const Caller& caller, Reply<v1::PutDirectoryResponse> reply) { intake_->PutDirectory(caller, *request, std::move(reply)); });
   }
+  grpc::ServerUnaryReactor* ErasePerson(grpc::CallbackServerContext* context, const v1::ErasePersonRequest* request, v1::ErasePersonResponse* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::ErasePersonResponse> reply) { intake_->ErasePerson(caller, *request, std::move(reply)); });
+  }
   grpc::ServerUnaryReactor* PutSchedule(grpc::CallbackServerContext* context, const v1::PutScheduleRequest* request, v1::Schedule* response) override {
     return Serve(context, response, [&](const Caller& caller, Reply<v1::Schedule> reply) { intake_->PutSchedule(caller, *request, std::move(reply)); });
   }

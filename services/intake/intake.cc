@@ -271,6 +271,8 @@ void Intake::SetClock(const Caller& caller, const v1::SetClockRequest& request, 
 void Intake::OnCommit(const AppliedCommit& applied) {
   RememberAnswer(applied);
   if (dependencies_.emergency_list != nullptr) dependencies_.emergency_list->Note(pack(), applied);
+  NoteSubjects(applied);
+  NoteErasures(applied);
   if (applied.file != nullptr && applied.applied.guard.ok()) {
     FileEntry* file = applied.file;
     for (const domain::Event& event : applied.commit.events) {
@@ -322,6 +324,7 @@ void Intake::OnCaughtUp() {
   machine_->loop()->Post([this] {
     DrainOutbox();
     RecordBreakGlass();
+    EraseGivenUp();
   });
 }
 

@@ -86,6 +86,8 @@ class Intake final : public Service {
   void GetReadiness(const Caller& caller, const v1::GetReadinessRequest& request, Reply<v1::Readiness> reply);
   void GetStatistics(const Caller& caller, const v1::GetStatisticsRequest& request, Reply<v1::Statistics> reply);
   void PutCalendar(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply);
+  // What is written about a person, for good (erasure.cc).
+  void ErasePerson(const Caller& caller, const v1::ErasePersonRequest& request, Reply<v1::ErasePersonResponse> reply);
   void PutSchedule(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply);
   void GetOnCall(const Caller& caller, const v1::GetOnCallRequest& request, Reply<v1::OnCall> reply);
   void GetClock(const Caller& caller, const v1::GetClockRequest& request, Reply<v1::Clock> reply);
@@ -191,6 +193,12 @@ class Intake final : public Service {
   // Null: it cannot be opened.
   std::shared_ptr<PendingReport> ReadOutboxRow(const OutboxRow& row) const;
 
+  // ---- erasing a person (erasure.cc)
+  // Under whose keys, beside the student's own, a file's words are sealed: files from before the student was known, attachments.
+  void NoteSubjects(const AppliedCommit& applied);
+  void NoteErasures(const AppliedCommit& applied);
+  void EraseGivenUp();
+
   // ---- break-glass (intake_break_glass.cc)
   static domain::ReportFacts FactsOf(const PendingReport& report);
   void WatchReport(const PendingReport& report);
@@ -223,6 +231,11 @@ class Intake final : public Service {
   std::unordered_map<std::string, std::vector<FileEntry*>> files_by_school_;
   // "school/name/class", normalised, to student ids. Held in memory only.
   std::unordered_map<std::string, std::vector<std::string>> students_by_name_;
+  std::unordered_map<const FileEntry*, std::set<std::string>> subjects_of_file_;
+  std::set<std::string> erased_people_;  // "school/person"
+  // Read of, and perhaps still there.
+  std::vector<domain::ErasedKey> given_up_;
+  bool erasing_ = false;
   std::unordered_map<std::string, Answer> under_way_;
   std::unordered_map<std::string, std::shared_ptr<PendingReport>> pending_reports_;
   // What break-glass watches, by file; open alerts of severe levels, by id; records on their way to the log.

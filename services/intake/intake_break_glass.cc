@@ -204,6 +204,7 @@ void Intake::OnBreakGlassTick() {
     LookForStuckLadders();
     LookForStuckReports();
     RecordBreakGlass();
+    EraseGivenUp();
     // A partition that stood still may be whole again.
     if (const bool any = machine_->any_stopped(); std::exchange(stood_still_, any) && !any) DrainOutbox();
   });

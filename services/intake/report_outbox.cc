@@ -96,7 +96,10 @@ void Intake::DrainLater() {
 
 void Intake::OnLogConnection(bool connected) {
   machine_->loop()->Post([this, connected] {
-    if (connected) return DrainOutbox();
+    if (connected) {
+      EraseGivenUp();
+      return DrainOutbox();
+    }
     // Appends on their way may or may not be stored. Their reports are promised now, on this disk; the log tells later which it has.
     for (const auto& [id, report] : pending_reports_) {
       if (report->reply && report->outbox_row.empty()) AnswerFromOutbox(report);

@@ -22,6 +22,11 @@ class Checker {
 
   Verdict Run() {
     for (int partition = 0; partition < kPartitions; ++partition) Partition(partition);
+    for (const auto& [person, texts] : sealed_) {
+      for (const SealedText& text : texts) {
+        if (!text.opens.ok()) Violated("I1: ", text.at, ": report ", text.report_id, " does not open: ", std::string(text.opens.message()));
+      }
+    }
     Reports();
     Calls();
     States();
@@ -70,7 +75,10 @@ class Checker {
     domain::SchoolState& school = schools_[commit.school];
     if (school.school.empty()) school.school = commit.school;
     if (commit.file.empty()) {
-      for (const domain::Event& event : commit.events) domain::ApplyToSchool(school, event, position);
+      for (const domain::Event& event : commit.events) {
+        domain::ApplyToSchool(school, event, position);
+        Erased(at, event);
+      }
       return;
     }
     domain::FileState& file = files_[commit.file];
@@ -86,12 +94,21 @@ class Checker {
     for (const domain::Event& event : commit.events) {
       if (const auto* received = std::get_if<domain::ReportReceived>(&event.body)) {
         ++found_[received->report_id];
-        if (received->personal && evidence_.opens) {
-          if (const absl::Status opens = evidence_.opens(*received->personal); !opens.ok()) {
-            Violated("I1: ", at, ": report ", received->report_id, " does not open: ", std::string(opens.message()));
-          }
-        }
+        if (received->personal && evidence_.opens) sealed_[received->personal->person].push_back({at, received->report_id, evidence_.opens(*received->personal)});
       }
+      Erased(at, event);
+    }
+  }
+
+  // What was sealed before by a key that is given up opens no more; whoever comes again has another key.
+  void Erased(const std::string& at, const domain::Event& event) {
+    const auto* erased = std::get_if<domain::PersonErased>(&event.body);
+    if (erased == nullptr) return;
+    for (const domain::ErasedKey& key : erased->keys) {
+      for (const SealedText& text : sealed_[key.person]) {
+        if (text.opens.ok()) Violated("I8: ", text.at, ": report ", text.report_id, " opens, and was erased by ", at);
+      }
+      sealed_.erase(key.person);
     }
   }
 
@@ -163,6 +180,12 @@ class Checker {
   const Evidence& evidence_;
   Verdict verdict_;
   std::set<std::string> ids_;
+  struct SealedText {
+    std::string at;
+    std::string report_id;
+    absl::Status opens;
+  };
+  std::map<std::string, std::vector<SealedText>> sealed_;  // by whose key
   std::unordered_map<std::string, int> found_;
   std::unordered_map<std::string, domain::FileState> files_;
   std::unordered_map<std::string, domain::SchoolState> schools_;

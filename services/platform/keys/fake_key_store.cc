@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "platform/keys/stored_keys.h"
+
 namespace vigil {
 
 class FakeKeyStore final : public KeyStore {
@@ -30,6 +32,21 @@ class FakeKeyStore final : public KeyStore {
     if (!bucket_.available_) return absl::UnavailableError("the key bucket is away");
     if (const auto found = bucket_.wrapped_.find(person_id); found != bucket_.wrapped_.end()) bucket_.wrapped_.erase(found);
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> KeyHash(std::string_view person_id) override {
+    std::lock_guard lock(bucket_.mutex_);
+    const auto found = bucket_.wrapped_.find(person_id);
+    if (Knows() && found != bucket_.wrapped_.end()) return HashOfWrapped(found->second);
+    if (!bucket_.available_) return absl::UnavailableError("the key bucket is away");
+    return absl::NotFoundError("this person has no key");
+  }
+
+  absl::Status EraseKey(std::string_view person_id, std::string_view key_hash) override {
+    const absl::StatusOr<std::string> present = KeyHash(person_id);
+    if (absl::IsNotFound(present.status())) return absl::OkStatus();
+    if (!present.ok()) return present.status();
+    return *present == key_hash ? Erase(person_id) : absl::OkStatus();
   }
 
   absl::StatusOr<KeyRef> Adopt(std::string_view person_id, std::string_view wrapped) override {

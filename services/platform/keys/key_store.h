@@ -46,6 +46,12 @@ class KeyStore {
   // gets another key, which opens nothing of before.
   virtual absl::Status Erase(std::string_view person_id) = 0;
 
+  // The hash by which an erasure names this very key: SHA-256 of its wrapped form, which says nothing about it. Errors as Find's.
+  virtual absl::StatusOr<std::string> KeyHash(std::string_view person_id) = 0;
+
+  // Erases the person's key if it is the one of that hash. OK also if there is none, or another: whoever came again since keeps theirs.
+  virtual absl::Status EraseKey(std::string_view person_id, std::string_view key_hash) = 0;
+
   // Makes `wrapped` (of Prepare, here or in another process of the installation) the person's key, durably. When the person has a key
   // already, that one is returned, `created` false, and what `wrapped` sealed must be sealed again.
   virtual absl::StatusOr<KeyRef> Adopt(std::string_view person_id, std::string_view wrapped) = 0;

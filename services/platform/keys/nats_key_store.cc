@@ -13,75 +13,26 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "platform/crypto/encoding.h"
-#include "platform/crypto/hash.h"
+#include "platform/keys/stored_keys.h"
 #include "platform/log/nats_admin.h"
 
 namespace vigil {
 namespace {
 
-constexpr std::size_t kWrappedBytes = kSealingKeyBytes + kSealOverheadBytes;
-constexpr std::size_t kNameBytes = 16;
 constexpr std::size_t kMaxCreatesInFlight = 256;
 constexpr int kMaxAttempts = 4;  // of an action that others keep overtaking
-constexpr int kWrongLastSequence = 10071;
-constexpr int kNoMessageFound = 10037;
-constexpr std::string_view kDeleted = "DEL";
 
-using Name = std::array<char, kNameBytes>;
-using Wrapped = std::array<char, kWrappedBytes>;
+using Name = KeyName;
+using Wrapped = std::array<char, kWrappedKeyBytes>;
 
-Name NameOf(std::string_view person_id) {
-  const Digest digest = Sha256Hasher().Update("vigil person key\n").Update(person_id).Finish();
-  Name name;
-  std::copy_n(AsView(digest).begin(), kNameBytes, name.begin());
-  return name;
-}
-
-std::string SubjectOf(const Name& name) {
-  return absl::StrCat("$KV.", kKeyBucket, ".", Base32Encode(std::string_view(name.data(), name.size())));
-}
+Name NameOf(std::string_view person_id) { return KeyNameOf(person_id); }
+std::string SubjectOf(const Name& name) { return KeySubject(name); }
 
 struct Entry {
   std::uint64_t revision = 0;
   bool erased = false;
   Wrapped wrapped{};
 };
-
-// A stored message as STREAM.MSG.GET gives it; nullopt: there is none.
-struct Loaded {
-  std::uint64_t revision = 0;
-  bool erased = false;
-  std::string wrapped;
-};
-
-absl::StatusOr<std::optional<Loaded>> ParseLoaded(const NatsClient::Reply& reply) {
-  if (!reply.ok()) return reply.status();
-  const nlohmann::json answer = nlohmann::json::parse(*reply, nullptr, false);
-  if (!answer.is_object()) return absl::UnavailableError("the key bucket's answer is not JSON");
-  if (answer.contains("error")) {
-    if (answer["error"].value("err_code", 0) == kNoMessageFound) return std::nullopt;
-    return absl::UnavailableError(absl::StrCat("key bucket: ", answer["error"].value("description", "refused")));
-  }
-  const nlohmann::json message = answer.value("message", nlohmann::json::object());
-  Loaded loaded;
-  loaded.revision = message.value("seq", std::uint64_t{0});
-  loaded.wrapped = Base64Decode(message.value("data", "")).value_or("");
-  loaded.erased = Base64Decode(message.value("hdrs", "")).value_or("").find("KV-Operation") != std::string::npos;
-  return loaded;
-}
-
-// The revision of a stored key, or why not: kAborted: the subject has another last revision.
-absl::StatusOr<std::uint64_t> ParseStored(const NatsClient::Reply& reply) {
-  if (!reply.ok()) return reply.status();
-  const nlohmann::json answer = nlohmann::json::parse(*reply, nullptr, false);
-  if (!answer.is_object()) return absl::UnavailableError("the key bucket's answer is not JSON");
-  if (answer.contains("error")) {
-    const std::string text = answer["error"].value("description", "refused");
-    if (answer["error"].value("err_code", 0) == kWrongLastSequence) return absl::AbortedError(text);
-    return absl::UnavailableError(absl::StrCat("key bucket: ", text));
-  }
-  return answer.value("seq", std::uint64_t{0});
-}
 
 class NatsKeyStore final : public KeyStore {
  public:
@@ -122,7 +73,7 @@ class NatsKeyStore final : public KeyStore {
       if (entry->erased) return absl::NotFoundError("this person's key was erased");
       return Unwrap(person_id, std::string_view(entry->wrapped.data(), entry->wrapped.size()));
     }
-    const absl::StatusOr<std::optional<Loaded>> loaded = ParseLoaded(client_->Call(GetSubject(), GetRequest(name)));
+    const absl::StatusOr<std::optional<StoredKey>> loaded = ParseStoredKey(client_->Call(GetSubject(), GetRequest(name)));
     if (!loaded.ok()) return loaded.status();
     if (!*loaded) return absl::NotFoundError("this person has no key");
     Remember(name, (*loaded)->revision, (*loaded)->erased, (*loaded)->wrapped);
@@ -130,33 +81,14 @@ class NatsKeyStore final : public KeyStore {
     return Unwrap(person_id, (*loaded)->wrapped);
   }
 
-  // First the bytes are overwritten, then the mark is set that makes every store forget: a crash in between leaves a key that nobody can read
-  // again from the bucket, and Erase, repeated, sets the mark.
-  absl::Status Erase(std::string_view person_id) override {
-    const Name name = NameOf(person_id);
-    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-      const absl::StatusOr<std::optional<Loaded>> loaded = ParseLoaded(client_->Call(GetSubject(), GetRequest(name)));
-      if (!loaded.ok()) return loaded.status();
-      if (*loaded && (*loaded)->erased) {
-        Remember(name, (*loaded)->revision, true, "");
-        return absl::OkStatus();
-      }
-      if (*loaded) {
-        const NatsClient::Reply deleted = client_->Call(absl::StrCat("$JS.API.STREAM.MSG.DELETE.KV_", kKeyBucket),
-                                                        nlohmann::json{{"seq", (*loaded)->revision}}.dump());
-        if (!deleted.ok()) return deleted.status();
-        const nlohmann::json answer = nlohmann::json::parse(*deleted, nullptr, false);
-        if (!answer.is_object() || !answer.value("success", false)) continue;  // gone meanwhile: look again
-      }
-      const absl::StatusOr<std::uint64_t> marked = ParseStored(
-          client_->Call(SubjectOf(name), "", {{"KV-Operation", std::string(kDeleted)}, {"Nats-Expected-Last-Subject-Sequence", "0"}}));
-      if (marked.ok()) {
-        Remember(name, *marked, true, "");
-        return absl::OkStatus();
-      }
-      if (!absl::IsAborted(marked.status())) return marked.status();
-    }
-    return absl::UnavailableError("others kept writing this person's key");
+  absl::Status Erase(std::string_view person_id) override { return EraseIf(person_id, std::nullopt); }
+  absl::Status EraseKey(std::string_view person_id, std::string_view key_hash) override { return EraseIf(person_id, key_hash); }
+
+  absl::StatusOr<std::string> KeyHash(std::string_view person_id) override {
+    if (const absl::Status known = Find(person_id).status(); !known.ok()) return known;
+    const std::optional<Entry> entry = Cached(NameOf(person_id));
+    if (!entry || entry->erased) return absl::NotFoundError("this person's key was erased");
+    return HashOfWrapped(std::string_view(entry->wrapped.data(), entry->wrapped.size()));
   }
 
   bool ready() const override { return ready_; }
@@ -186,6 +118,36 @@ class NatsKeyStore final : public KeyStore {
   static std::string GetSubject() { return absl::StrCat("$JS.API.STREAM.MSG.GET.KV_", kKeyBucket); }
   static std::string GetRequest(const Name& name) { return nlohmann::json{{"last_by_subj", SubjectOf(name)}}.dump(); }
 
+  // First the bytes are overwritten, then the mark is set that makes every store forget: a crash in between leaves a key that nobody can read
+  // again from the bucket, and Erase, repeated, sets the mark. `key_hash`: only that very key.
+  absl::Status EraseIf(std::string_view person_id, std::optional<std::string_view> key_hash) {
+    const Name name = NameOf(person_id);
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+      const absl::StatusOr<std::optional<StoredKey>> loaded = ParseStoredKey(client_->Call(GetSubject(), GetRequest(name)));
+      if (!loaded.ok()) return loaded.status();
+      if (*loaded && (*loaded)->erased) {
+        Remember(name, (*loaded)->revision, true, "");
+        return absl::OkStatus();
+      }
+      if (*loaded && key_hash && HashOfWrapped((*loaded)->wrapped) != *key_hash) return absl::OkStatus();
+      if (*loaded) {
+        const NatsClient::Reply deleted = client_->Call(absl::StrCat("$JS.API.STREAM.MSG.DELETE.KV_", kKeyBucket),
+                                                        nlohmann::json{{"seq", (*loaded)->revision}}.dump());
+        if (!deleted.ok()) return deleted.status();
+        const nlohmann::json answer = nlohmann::json::parse(*deleted, nullptr, false);
+        if (!answer.is_object() || !answer.value("success", false)) continue;  // gone meanwhile: look again
+      }
+      const absl::StatusOr<std::uint64_t> marked = ParseKeyStored(
+          client_->Call(SubjectOf(name), "", {{"KV-Operation", kKeyErasedMark}, {"Nats-Expected-Last-Subject-Sequence", "0"}}));
+      if (marked.ok()) {
+        Remember(name, *marked, true, "");
+        return absl::OkStatus();
+      }
+      if (!absl::IsAborted(marked.status())) return marked.status();
+    }
+    return absl::UnavailableError("others kept writing this person's key");
+  }
+
   std::optional<Entry> Cached(const Name& name) const {
     std::lock_guard lock(mutex_);
     const auto found = entries_.find(name);
@@ -194,7 +156,7 @@ class NatsKeyStore final : public KeyStore {
   }
 
   void Remember(const Name& name, std::uint64_t revision, bool erased, std::string_view wrapped) {
-    if (!erased && wrapped.size() != kWrappedBytes) return;  // not one of ours
+    if (!erased && wrapped.size() != kWrappedKeyBytes) return;  // not one of ours
     std::lock_guard lock(mutex_);
     Entry& entry = entries_[name];
     if (revision <= entry.revision) return;
@@ -205,11 +167,9 @@ class NatsKeyStore final : public KeyStore {
   }
 
   void OnStored(const NatsClient::Message& message) {
-    const std::optional<std::string> decoded = Base32Decode(message.subject.substr(message.subject.rfind('.') + 1));
-    if (!decoded || decoded->size() != kNameBytes) return;
-    Name name;
-    std::copy(decoded->begin(), decoded->end(), name.begin());
-    Remember(name, message.sequence, !message.key_value_operation.empty(), message.body);
+    const std::optional<KeyName> name = ParseKeyName(message.subject.substr(message.subject.rfind('.') + 1));
+    if (!name) return;
+    Remember(*name, message.sequence, !message.key_value_operation.empty(), message.body);
   }
 
   absl::StatusOr<KeyRef> Wait(std::string_view person_id, std::optional<std::string> wrapped) {
@@ -233,7 +193,7 @@ class NatsKeyStore final : public KeyStore {
         SubjectOf(name), {{"Nats-Expected-Last-Subject-Sequence", absl::StrCat(entry ? entry->revision : 0)}}, body,
         [this, name, person_id = std::move(person_id), wanted = std::move(wanted), wrapped = std::move(wrapped), attempt,
          done = std::move(done)](const NatsClient::Reply& reply) mutable {
-          const absl::StatusOr<std::uint64_t> stored = ParseStored(reply);
+          const absl::StatusOr<std::uint64_t> stored = ParseKeyStored(reply);
           if (stored.ok()) {
             Remember(name, *stored, false, wrapped);
             return done(ToRef(Unwrap(person_id, wrapped), true));
@@ -243,9 +203,9 @@ class NatsKeyStore final : public KeyStore {
           client_->Request(GetSubject(), {}, GetRequest(name),
                            [this, name, person_id = std::move(person_id), wanted = std::move(wanted), attempt,
                             done = std::move(done)](const NatsClient::Reply& read) mutable {
-                             const absl::StatusOr<std::optional<Loaded>> loaded = ParseLoaded(read);
+                             const absl::StatusOr<std::optional<StoredKey>> loaded = ParseStoredKey(read);
                              if (!loaded.ok()) return done(loaded.status());
-                             if (*loaded && !(*loaded)->erased && (*loaded)->wrapped.size() != kWrappedBytes) {
+                             if (*loaded && !(*loaded)->erased && (*loaded)->wrapped.size() != kWrappedKeyBytes) {
                                return done(absl::DataLossError("the stored key has another size"));
                              }
                              if (*loaded) Remember(name, (*loaded)->revision, (*loaded)->erased, (*loaded)->wrapped);

@@ -12,6 +12,7 @@
 #include "platform/crypto/random.h"
 #include "platform/keys/fake_key_store.h"
 #include "platform/keys/nats_key_store.h"
+#include "platform/keys/stored_keys.h"
 #include "platform/log/nats_admin.h"
 #include "support/nats_server.h"
 
@@ -228,6 +229,32 @@ TEST_P(KeyStoreContract, AKeyPreparedInAnOutageIsAdoptedAfterwards) {
   EXPECT_EQ(store->Adopt("p3", second.wrapped).status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST_P(KeyStoreContract, AnErasureThatNamesAKeyTakesThatKeyAndNoLaterOne) {
+  const auto store = Ready();
+  ASSERT_TRUE(store->EnsureKey("p1").ok());
+  ASSERT_TRUE(store->EnsureKey("p2").ok());
+  const auto hash = store->KeyHash("p1");
+  ASSERT_TRUE(hash.ok()) << hash.status();
+  EXPECT_EQ(hash->size(), 32U);
+  EXPECT_NE(*hash, *store->KeyHash("p2"));
+  EXPECT_EQ(*Ready()->KeyHash("p1"), *hash) << "the same in every service";
+  EXPECT_EQ(store->KeyHash("nobody").status().code(), absl::StatusCode::kNotFound);
+
+  ASSERT_TRUE(store->EraseKey("p2", *hash).ok());
+  EXPECT_TRUE(store->Find("p2").ok()) << "another key is not touched";
+  ASSERT_TRUE(store->EraseKey("p1", *hash).ok());
+  EXPECT_EQ(store->Find("p1").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(store->EraseKey("p1", *hash).ok()) << "may be repeated";
+  EXPECT_EQ(store->KeyHash("p1").status().code(), absl::StatusCode::kNotFound);
+  // Who comes again keeps what is new, however often the old erasure is read.
+  const auto again = store->EnsureKey("p1");
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->created);
+  ASSERT_TRUE(store->EraseKey("p1", *hash).ok());
+  EXPECT_TRUE(Same(again->key, *store->Find("p1")));
+  EXPECT_TRUE(store->EraseKey("nobody", *hash).ok());
+}
+
 INSTANTIATE_TEST_SUITE_P(KeyStores, KeyStoreContract, ::testing::Bool(),
                          [](const auto& instance) { return instance.param ? "Nats" : "Fake"; });
 
@@ -252,6 +279,40 @@ TEST(NatsKeyStoreTest, TheBytesOfAnErasedKeyAreOverwrittenOnDisk) {
   EXPECT_FALSE(StoreHolds(harness.server(), prepared.wrapped));
   harness.Restore();
   EXPECT_TRUE(Within(std::chrono::seconds(10), [&] { return harness.Connect()->Find("p2").ok(); }));
+}
+
+TEST(NatsKeyStoreTest, TheBucketIsReadAndWrittenAsItStands) {
+  NatsKeyHarness harness;
+  std::vector<NamedKey> all;
+  {
+    const auto store = harness.Connect();
+    for (const char* person : {"p1", "p2", "p3"}) ASSERT_TRUE(store->EnsureKey(person).ok());
+    ASSERT_TRUE(store->Erase("p2").ok());
+    const auto read = ReadKeyBucket(harness.server().Options("backup"), absl::Seconds(10));
+    ASSERT_TRUE(read.ok()) << read.status();
+    all = *read;
+    ASSERT_EQ(all.size(), 3U);
+    for (const NamedKey& key : all) {
+      EXPECT_EQ(key.erased, key.name == KeyNameOf("p2"));
+      if (key.name != KeyNameOf("p1")) continue;
+      EXPECT_EQ(HashOfWrapped(key.wrapped), *store->KeyHash("p1"));
+    }
+    EXPECT_TRUE(WriteKeyBucket(harness.server().Options("restore"), all).ok()) << "what is there already";
+    std::vector<NamedKey> other = all;
+    for (NamedKey& key : other) key.wrapped = key.erased ? "" : std::string(kWrappedKeyBytes, 'x');
+    EXPECT_EQ(WriteKeyBucket(harness.server().Options("restore"), other).code(), absl::StatusCode::kAlreadyExists);
+  }
+  NatsServer empty;
+  empty.CreateStreams();
+  ASSERT_TRUE(WriteKeyBucket(empty.Options("restore"), all).ok());
+  const auto copied = ReadKeyBucket(empty.Options("backup"), absl::Seconds(10));
+  ASSERT_TRUE(copied.ok()) << copied.status();
+  ASSERT_EQ(copied->size(), 3U);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ((*copied)[i].name, all[i].name);
+    EXPECT_EQ((*copied)[i].erased, all[i].erased);
+    EXPECT_EQ((*copied)[i].wrapped, all[i].wrapped);
+  }
 }
 
 TEST(NatsKeyStoreTest, AKeyOfAnotherInstallationIsNotTakenForOurs) {
