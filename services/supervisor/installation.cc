@@ -12,6 +12,7 @@
 #include "platform/crypto/sign.h"
 #include "platform/log/log.h"
 #include "supervisor/certificates.h"
+#include "supervisor/custodians.h"
 #include "supervisor/files.h"
 #include "supervisor/synchronous_store.h"
 
@@ -73,7 +74,7 @@ absl::Status CheckHome(const std::filesystem::path& home) {
 }
 
 absl::Status MakeDirectories(const Layout& layout) {
-  for (const char* name : {"config", "secrets", "trust", "nats", "nats/store", "redis", "data", "logs", "run"}) {
+  for (const char* name : {"config", "secrets", "trust", "nats", "nats/store", "redis", "data", "logs", "run", "custodians"}) {
     if (absl::Status status = MakeDirectory(layout.home() / name); !status.ok()) return status;
   }
   for (const Service& service : kServices) {
@@ -105,12 +106,13 @@ absl::StatusOr<Installation> Keep(const Layout& layout, const InitOptions& optio
 
 }  // namespace
 
-absl::StatusOr<Installation> ReadInstallation(const Layout& layout) {
-  absl::StatusOr<std::string> text = ReadFile(layout.installation());
+namespace {
+
+absl::StatusOr<Installation> ReadInstallationFile(const std::filesystem::path& path) {
+  absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
   const nlohmann::json json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  const absl::Status broken =
-      absl::DataLossError(absl::StrCat(layout.installation().string(), " is not what init wrote"));
+  const absl::Status broken = absl::DataLossError(absl::StrCat(path.string(), " is not what init wrote"));
   if (!json.is_object()) return broken;
   Installation installation;
   try {
@@ -128,6 +130,10 @@ absl::StatusOr<Installation> ReadInstallation(const Layout& layout) {
   }
   return installation;
 }
+
+}  // namespace
+
+absl::StatusOr<Installation> ReadInstallation(const Layout& layout) { return ReadInstallationFile(layout.installation()); }
 
 absl::Status WriteInstallation(const Layout& layout, const Installation& installation) {
   const nlohmann::ordered_json json = {
@@ -186,7 +192,8 @@ absl::Status EnsureSecrets(const Layout& layout, const Installation& installatio
        {"installation.key", "check-in.key", "sandbox.secret", "redis.password", "redis-operator.password"}) {
     if (absl::Status status = EnsureRandomHex(layout.secret(name), random); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  if (absl::Status status = EnsureCustodians(layout, installation); !status.ok()) return status;
+  return SealToCustodians(layout);
 }
 
 absl::StatusOr<Installation> Init(const Layout& layout, const InitOptions& options, absl::Time now) {
@@ -210,6 +217,14 @@ absl::StatusOr<Installation> Init(const Layout& layout, const InitOptions& optio
   installation.speed = options.speed.value_or(1);
   installation.durable = options.durable;
   installation.created_time = now;
+  if (!options.restored_from.empty()) {
+    absl::StatusOr<Installation> restored = ReadInstallationFile(options.restored_from);
+    if (!restored.ok()) return restored.status();
+    installation.id = restored->id;
+    installation.rehearsal = restored->rehearsal;
+    installation.speed = restored->speed;
+    installation.created_time = restored->created_time;
+  }
   // 10 % of the disk stays free when every stream is full.
   installation.stream_max_bytes =
       std::min(kMaxStreamBytes, static_cast<std::int64_t>(static_cast<double>(*free_bytes) * 0.9) / kStoresReserved);

@@ -33,6 +33,8 @@ struct InitOptions {
   bool rehearsal = false;
   std::optional<double> speed;  // default 1
   bool durable = true;
+  // The installation.json of a backup: the home is made for that installation, whose secrets lie in it already.
+  std::string restored_from;
 };
 
 // Makes a new home: directories, the synchronous store, keys and certificates, installation.json last (so that a home

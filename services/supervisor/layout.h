@@ -56,6 +56,10 @@ class Layout {
   std::filesystem::path config(std::string_view name) const { return home_ / "config" / (std::string(name) + ".toml"); }
   std::filesystem::path secret(std::string_view file) const { return home_ / "secrets" / file; }
   std::filesystem::path trust(std::string_view file) const { return home_ / "trust" / file; }
+  // What custodians take away, until they have; and what is sealed to them, for backups.
+  std::filesystem::path custodians(std::string_view file) const { return home_ / "custodians" / file; }
+  // There while `vigil restore` fills the home: nothing may be started in it.
+  std::filesystem::path restoring() const { return home_ / "restoring"; }
   std::filesystem::path authority() const { return trust("ca.crt"); }
   std::filesystem::path nats_config() const { return home_ / "nats" / "nats.conf"; }
   std::filesystem::path nats_store() const { return home_ / "nats" / "store"; }

@@ -51,6 +51,8 @@ struct Options {
   bool not_durable = false;
   bool no_restart_brokers = false;
   bool foreground = false;
+  bool only_log = false;
+  std::string restored_from;
   bool json = false;
   double patience_seconds = 60;
   std::string pack;
@@ -79,6 +81,7 @@ int RunInit(const Layout& layout, const Options& options) {
   init.rehearsal = options.rehearsal;
   init.speed = options.speed;
   init.durable = !options.not_durable;
+  init.restored_from = options.restored_from;
   absl::StatusOr<Installation> installation = Init(layout, init, absl::Now());
   return installation.ok() ? kDone : Fail(installation.status());
 }
@@ -119,6 +122,10 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Prepare(const Layout& layout, const 
     if (!absl::IsNotFound(installation.status())) return installation.status();
     return absl::NotFoundError(absl::StrCat(layout.home().string(), " is not a Vigil home; run init first"));
   }
+  std::error_code error;
+  if (std::filesystem::exists(layout.restoring(), error) && !options.only_log) {
+    return absl::FailedPreconditionError(absl::StrCat(layout.home().string(), " holds a restore that did not end; remove it, and restore again"));
+  }
   if (options.port != 0 && options.port != installation->port) {
     installation->port = options.port;
     if (absl::Status status = WriteInstallation(layout, *installation); !status.ok()) return status;
@@ -135,12 +142,13 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Prepare(const Layout& layout, const 
   surroundings.providers = *std::move(providers);
   surroundings.programs = std::filesystem::absolute(
       options.programs.empty() ? std::filesystem::path(Self()).parent_path() : std::filesystem::path(options.programs));
-  surroundings.pack = std::filesystem::absolute(options.pack);
+  if (!options.pack.empty()) surroundings.pack = std::filesystem::absolute(options.pack);
   if (absl::Status status = EnsureSecrets(layout, *installation, now); !status.ok()) return status;
   if (absl::Status status = WriteConfigs(layout, *installation, surroundings); !status.ok()) return status;
   absl::StatusOr<std::string> token = AdministratorToken(layout, now);
   if (!token.ok()) return token.status();
   SupervisorOptions supervisor_options;
+  supervisor_options.only_log = options.only_log;
   supervisor_options.restart_brokers = !options.no_restart_brokers;
   supervisor_options.self = Self();
   return std::make_unique<Supervisor>(layout, *installation, surroundings, supervisor_options, *std::move(token));
@@ -338,12 +346,14 @@ int Main(int argc, char** argv) {
   init->add_flag("--rehearsal", options.rehearsal, "A home for trying things out: its clock may run faster");
   init->add_option("--speed", options.speed, "How many times faster a rehearsal's clock runs")
       ->check(CLI::Range(0.001, 1e6));
+  init->add_option("--restored-from", options.restored_from, "The installation.json of a backup (vigil restore calls this)");
   init->add_flag("--not-durable", options.not_durable, "Accept a file system without synchronous writes");
   CLI::App* run = command("run", "Start what does not run yet, and keep it running");
   run->add_option("--port", options.port, "First port")->envname("VIGIL_PORT")->check(CLI::Range(1, kMaxPort));
   run->add_flag("--no-restart-brokers", options.no_restart_brokers, "Leave NATS and Redis down when they die");
   run->add_flag("--foreground", options.foreground, "Stay, and write the supervisor's log to stderr");
-  run->add_option("--pack", options.pack, "The protocol pack's directory")->required();
+  CLI::Option* pack = run->add_option("--pack", options.pack, "The protocol pack's directory");
+  CLI::Option* only_log = run->add_flag("--only-log", options.only_log, "Start the log alone (vigil restore calls this)");
   run->add_option("--programs", options.programs, "Where the services' executables are (beside this one)");
   CLI::App* wait = command("wait", "Wait until everything is ready");
   wait->add_option("--seconds", options.patience_seconds, "For how long")->capture_default_str();
@@ -358,6 +368,10 @@ int Main(int argc, char** argv) {
   }
   const Layout layout(std::filesystem::absolute(options.home).lexically_normal());
   if (init->parsed()) return RunInit(layout, options);
+  if (run->parsed() && pack->empty() && only_log->empty()) {
+    std::fputs("vigil-installation: run needs --pack\n", stderr);
+    return kWrongUsage;
+  }
   if (run->parsed()) return RunRun(layout, options);
   if (wait->parsed()) return RunWait(layout, options);
   if (stop->parsed()) return RunStop(layout);

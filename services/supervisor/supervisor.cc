@@ -137,6 +137,7 @@ Supervisor::Supervisor(Layout layout, Installation installation, Surroundings su
   };
   add("nats", Stage::kBroker, FindProgram("nats-server"), {"-c", layout_.nats_config().string()},
       installation_.port + kNatsPortOffset);
+  if (options_.only_log) return;
   add("redis", Stage::kBroker, FindProgram("redis-server"), {layout_.redis_config().string()},
       installation_.port + kRedisPortOffset);
   for (Process& broker : processes_) broker.restart = options_.restart_brokers;

@@ -37,6 +37,7 @@ absl::Status TakeLock(const Layout& layout);
 
 struct SupervisorOptions {
   bool restart_brokers = true;
+  bool only_log = false;  // for `vigil restore`: the log, and nothing that reads it
   std::string self;  // this executable, which also prepares the log
 };
 
