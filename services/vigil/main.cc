@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "vigil/backup/backup_command.h"
+#include "vigil/backup/restore_command.h"
 #include "vigil/command_runner.h"
 #include "vigil/command_table.h"
 #include "vigil/environment.h"
@@ -157,6 +159,23 @@ int Main(int argc, char** argv) {
   repair->add_option("--partition", repair_options.partitions, say("只修复这些分区", "only these partitions"))->check(CLI::Range(0, 15));
   repair->add_flag("--dry-run", repair_options.only_look, say("只看不写", "only say what would be done"));
 
+  CLI::App* backup = app.add_subcommand("backup", say("备份（不停机；再次备份到同一目录只写新增）", "Copy what cannot be made again, while everything runs; onto a copy, what is new"));
+  BackupOptions backup_options;
+  backup->add_option("--to", backup_options.to, say("日志与附件的备份目录", "directory of the copy of the log and attachments"));
+  backup->add_option("--keys-to", backup_options.keys_to, say("密钥的备份目录（另一处）", "directory of the copy of keys (elsewhere)"));
+  backup->add_option("--check", backup_options.check, say("只核对这个备份（不需要密钥和安装）", "only check this copy (needs no keys and no installation)"));
+  backup->add_option("--trust", backup_options.trust, say("核对时用另存的公钥目录", "with --check: public keys that were kept elsewhere"));
+
+  CLI::App* restore = app.add_subcommand("restore", say("用备份在空机器上重建安装", "Make an installation again from its copies, on an empty machine"));
+  RestoreOptions restore_options;
+  restore->add_option("--from", restore_options.from, say("日志的备份目录", "directory of the copy of the log"))->required()->check(CLI::ExistingDirectory);
+  restore->add_option("--keys-from", restore_options.keys_from, say("密钥的备份目录", "directory of the copy of keys"))->required()->check(CLI::ExistingDirectory);
+  restore->add_option("--custodian", restore_options.custodian, say("任一保管人的密钥文件", "the key file of either custodian"))->required()->check(CLI::ExistingFile);
+  restore->add_option("--erasures", restore_options.erasures, say("备份之后的删除名单（可多个）", "lists of erasures newer than the copies"))->check(CLI::ExistingFile);
+  restore->add_option("--home", restore_options.home, say("要新建的目录（默认 $VIGIL_HOME）", "directory to make (default $VIGIL_HOME)"))->envname("VIGIL_HOME");
+  restore->add_option("--port", restore_options.port, say("第一个端口（默认同备份）", "first port (default as it was)"))->envname("VIGIL_PORT")->check(CLI::Range(1, 65000));
+  restore->add_flag("--not-durable", restore_options.not_durable, say("接受不支持同步写入的文件系统", "accept a file system without synchronous writes"));
+
   CLI::App* sample = app.add_subcommand("sample", say("载入示例学校", "Load sample schools"));
   SampleOptions sample_options;
   sample->add_option("--schools", sample_options.schools, say("学校数", "how many schools"))->required()->check(CLI::Range(1, 9999));
@@ -195,6 +214,12 @@ int Main(int argc, char** argv) {
 
   RunOptions options;
   options.json = global.json;
+  options.connection.language = language;
+  if (backup->parsed() && !backup_options.check.empty()) return RunBackup(backup_options, options, environment);
+  if (restore->parsed()) {
+    if (restore_options.home.empty()) restore_options.home = ".vigil";
+    return RunRestore(restore_options, options);
+  }
   options.idempotency_key = global.idempotency_key;
   options.if_match = global.if_match;
   Connection& connection = options.connection;
@@ -218,6 +243,7 @@ int Main(int argc, char** argv) {
   if (tail->parsed()) return RunTail(school, after, options);
   if (attach->parsed()) return RunAttach(attach_school, attach_file, options);
   if (verify->parsed()) return RunVerify(verify_options, options, environment);
+  if (backup->parsed()) return RunBackup(backup_options, options, environment);
   if (repair->parsed()) return RunRepair(repair_options, options, environment);
   if (sample->parsed()) return RunSample(sample_options, options, environment);
   return RunPlay(play_options, options, environment);

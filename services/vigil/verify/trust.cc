@@ -21,19 +21,21 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
   return std::string(absl::StripAsciiWhitespace(text.str()));
 }
 
-absl::StatusOr<Trust> ReadTrust(const std::string& home) {
+absl::StatusOr<Trust> ReadTrust(const std::string& home) { return ReadTrust(home + "/trust", home + "/installation.json"); }
+
+absl::StatusOr<Trust> ReadTrust(const std::string& directory, const std::string& installation_file) {
   Trust trust;
-  absl::StatusOr<std::string> installation = ReadTextFile(home + "/installation.json");
+  absl::StatusOr<std::string> installation = ReadTextFile(installation_file);
   if (!installation.ok()) return installation.status();
   const json parsed = json::parse(*installation, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object() || !parsed.contains("id")) return absl::DataLossError("installation.json names no installation");
+  if (!parsed.is_object() || !parsed.contains("id") || !parsed["id"].is_string()) return absl::DataLossError("installation.json names no installation");
   trust.installation = parsed["id"].get<std::string>();
-  absl::StatusOr<std::string> sources = ReadTextFile(home + "/trust/sources");
+  absl::StatusOr<std::string> sources = ReadTextFile(directory + "/sources");
   if (!sources.ok()) return sources.status();
   absl::StatusOr<TrustedSources> parsed_sources = ParseTrustedSources(*sources);
   if (!parsed_sources.ok()) return parsed_sources.status();
   trust.sources = *std::move(parsed_sources);
-  absl::StatusOr<std::string> checkpoint = ReadTextFile(home + "/trust/checkpoint.pub");
+  absl::StatusOr<std::string> checkpoint = ReadTextFile(directory + "/checkpoint.pub");
   if (!checkpoint.ok()) return checkpoint.status();
   absl::StatusOr<VerifyKey> key = VerifyKey::FromBytes(HexDecode(*checkpoint).value_or(""));
   if (!key.ok()) return key.status();

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "audit/ledger/note.h"
-#include "vigil/verify/stream_reader.h"
+#include "vigil/verify/message_reader.h"
 
 namespace vigil {
 
@@ -18,6 +18,9 @@ struct Trust {
 
 // NotFound, InvalidArgument or DataLoss with the file.
 absl::StatusOr<Trust> ReadTrust(const std::string& home);
+
+// The same of a copy, where `trust` is the directory of keys and `installation` the installation's own file.
+absl::StatusOr<Trust> ReadTrust(const std::string& trust, const std::string& installation);
 
 // The file's text without white space around it. NotFound with the path.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path);

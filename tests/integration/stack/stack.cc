@@ -379,6 +379,10 @@ Outcome Stack::Vigil(const std::string& arguments) const {
   return Shell(absl::StrCat(". ", home_, "/env; ", Programs(), "/vigil ", arguments));
 }
 
+Outcome Stack::Program(const std::string& name, const std::string& arguments, const std::string& before) const {
+  return Shell(absl::StrCat(before, before.empty() ? "" : " ", Programs(), "/", name, " ", arguments));
+}
+
 // ------------------------------------------------------------------------------------------------ reading answers
 
 std::string Rfc3339(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone()); }

@@ -165,6 +165,9 @@ class Stack {
   std::string SecretFile(const std::string& name) const { return testing::ReadFile(home_ + "/secrets/" + name); }
   // The command line, in a shell that has read env.
   Outcome Vigil(const std::string& arguments) const;
+  // A program of ours in a shell that knows of no installation; `before` is put before the command (timeout …).
+  Outcome Program(const std::string& name, const std::string& arguments, const std::string& before = "") const;
+  int port() const { return port_; }
   std::string LogText(const std::string& service) const {
     return testing::ReadFile(home_ + "/logs/" + service + ".log");
   }
