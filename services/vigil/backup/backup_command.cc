@@ -116,6 +116,14 @@ class Backup {
  private:
   // A copy that is there is gone on with.
   absl::Status OpenExisting() {
+    const std::string beside_keys = absl::StrCat(options_.keys_to, "/", kErasuresFile);
+    if (const absl::StatusOr<std::string> list = options_.keys_to.empty() ? absl::NotFoundError("") : ReadWhole(beside_keys); list.ok()) {
+      absl::StatusOr<Erasures> erasures = Erasures::Parse(*list, *trust_.checkpoint_key, beside_keys);
+      if (!erasures.ok()) return erasures.status();
+      erasures_ = *std::move(erasures);
+    } else if (!absl::IsNotFound(list.status())) {
+      return list.status();
+    }
     absl::StatusOr<std::string> text = ReadWhole(absl::StrCat(options_.to, "/", kManifestFile));
     manifest_.installation = trust_.installation;
     if (absl::IsNotFound(text.status())) {
@@ -138,7 +146,7 @@ class Backup {
       if (!list.ok()) return list.status();
       absl::StatusOr<Erasures> erasures = Erasures::Parse(*list, *trust_.checkpoint_key, kErasuresFile);
       if (!erasures.ok()) return erasures.status();
-      erasures_ = *std::move(erasures);
+      erasures_.Merge(*erasures);
     }
     return absl::OkStatus();
   }
@@ -504,6 +512,7 @@ ExitCode RunBackup(const BackupOptions& backup, const RunOptions& options, const
     return kExitWrongUsage;
   }
   if (!backup.check.empty()) return Check(backup, options);
+  umask(0077);
   if (!backup.keys_to.empty() && (Within(backup.keys_to, backup.to) || Within(backup.to, backup.keys_to))) {
     std::fputs("vigil backup: keys are copied apart from the log: --keys-to and --to must not lie in one another\n", stderr);
     return kExitWrongUsage;

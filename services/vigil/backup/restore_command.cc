@@ -310,11 +310,12 @@ class Restore {
     ++last;
     for (const auto& [name, entry] : erasures_.entries()) {
       const auto& [school, person] = name;
-      if (PartitionOf(school) != partition || in_log_.entries().contains(name)) continue;
+      if (PartitionOf(school) != partition) continue;
+      const auto known = in_log_.entries().find(name);
       domain::PersonErased erased{.person_id = person};
       std::string cause = absl::StrCat("erased/", person);
       for (const auto& [key, gone] : entry.keys) {
-        if (!gone) continue;
+        if (!gone || (known != in_log_.entries().end() && known->second.keys.contains(key))) continue;
         erased.keys.push_back({.person = key.person, .key_hash = key.hash});
         absl::StrAppend(&cause, "/", HexEncode(key.hash));
       }
@@ -358,6 +359,7 @@ class Restore {
 
 ExitCode RunRestore(const RestoreOptions& restore, const RunOptions& options) {
   const bool zh = options.connection.language == Language::kChinese;
+  umask(0077);
   const absl::Time begin = absl::Now();
   const std::string home = fs::absolute(restore.home).lexically_normal().string();
   const absl::StatusOr<Counts> counts = Restore(restore, home.ends_with('/') ? home.substr(0, home.size() - 1) : home).Run();

@@ -14,10 +14,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "integration/installation/test_home.h"
+#include "platform/custody/custody.h"
 #include "supervisor/certificates.h"
 #include "supervisor/child.h"
+#include "supervisor/custodians.h"
 #include "supervisor/files.h"
+#include "supervisor/installation.h"
 #include "supervisor/ports.h"
+#include "supervisor/supervisor.h"
 #include "supervisor/synchronous_store.h"
 
 namespace vigil::installation {
@@ -227,6 +231,67 @@ TEST(InstallationTest, EachServiceGetsOnlyTheSecretsItNeeds) {
     EXPECT_THAT(*config, Not(HasSubstr("token.sign")));
     EXPECT_THAT(*config, Not(HasSubstr("ca.key")));
   }
+}
+
+// Durability: either custodian opens the secrets, on another machine, with the machine gone.
+TEST(InstallationTest, SecretsAreSealedToTwoCustodiansAndMakeTheInstallationAgain) {
+  const TestHome home;
+  if (home.Init().exit_code != 0) {
+    ASSERT_EQ(home.Init("--not-durable").exit_code, 0);
+  }
+  const Layout& layout = home.layout();
+  const std::string sealed = *ReadFile(layout.custodians(kSealedSecretsFile));
+  const std::string first = *ReadFile(layout.custodians("custodian-1.key"));
+  std::map<std::string, std::string> opened;
+  for (const char* file : {"custodian-1.key", "custodian-2.key"}) {
+    const absl::StatusOr<BoxSecretKey> key = ParseCustodianFile(*ReadFile(layout.custodians(file)));
+    ASSERT_TRUE(key.ok()) << key.status();
+    const absl::StatusOr<Secrets> secrets = OpenSecrets(sealed, *key);
+    ASSERT_TRUE(secrets.ok()) << secrets.status();
+    for (const auto& [name, content] : *secrets) {
+      EXPECT_EQ(content.reveal(), *ReadFile(layout.secret(name))) << name;
+      opened[name] = content.reveal();
+    }
+  }
+  for (const char* name : {"installation.key", "intake.sign", "checkpoint.sign", "token.sign", "ca.key", "intake.nkey"}) EXPECT_TRUE(opened.contains(name)) << name;
+  EXPECT_FALSE(opened.contains("gateway.key")) << "what is made again is not among them";
+
+  // Taken away, they are not made again.
+  for (const char* file : {"custodian-1.key", "custodian-2.key"}) std::filesystem::remove(layout.custodians(file));
+  ASSERT_EQ(home.Run("--only-log").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(layout.custodians("custodian-1.key")));
+  EXPECT_TRUE(OpenSecrets(*ReadFile(layout.custodians(kSealedSecretsFile)), *ParseCustodianFile(first)).ok()) << "sealed to the same";
+
+  const TestHome other;
+  for (const auto& [name, content] : opened) {
+    ASSERT_TRUE(MakeDirectory(other.layout().home() / "secrets").ok());
+    ASSERT_TRUE(WriteFile(other.layout().secret(name), content).ok());
+  }
+  ASSERT_TRUE(MakeDirectory(other.layout().home() / "trust").ok());
+  ASSERT_TRUE(WriteFile(other.layout().authority(), *ReadFile(layout.authority())).ok());
+  const std::string durable = ReadInstallation(layout)->durable ? "" : " --not-durable";
+  const CommandResult made = other.Init("--restored-from " + layout.installation().string() + durable);
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  EXPECT_EQ(ReadInstallation(other.layout())->id, ReadInstallation(layout)->id);
+  EXPECT_EQ(ReadInstallation(other.layout())->created_time, ReadInstallation(layout)->created_time);
+  for (const char* file : {"sources", "checkpoint.pub", "token.pub", "ca.crt"}) EXPECT_EQ(*ReadFile(other.layout().trust(file)), *ReadFile(layout.trust(file))) << file;
+}
+
+TEST(InstallationTest, NothingButTheLogStartsInAHomeWhoseRestoreHasNotEnded) {
+  const TestHome home;
+  if (home.Init().exit_code != 0) {
+    ASSERT_EQ(home.Init("--not-durable").exit_code, 0);
+  }
+  ASSERT_TRUE(WriteFile(home.layout().restoring(), "").ok());
+  const CommandResult run = home.Run();
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_NE(run.output.find("restore that did not end"), std::string::npos) << run.output;
+  ASSERT_EQ(home.Run("--only-log").exit_code, 0);
+  const absl::StatusOr<std::vector<ProcessState>> processes = ReadProcesses(home.layout());
+  ASSERT_TRUE(processes.ok()) << processes.status();
+  ASSERT_EQ(processes->size(), 1U);
+  EXPECT_EQ(processes->front().name, "nats");
+  EXPECT_EQ(processes->front().state, "running");
 }
 
 TEST(RestartDelayTest, GrowsWhileAProcessKeepsDyingButNeverReachesASecond) {
