@@ -198,6 +198,21 @@ absl::Status Scene::PutPeople(const std::vector<api::PersonInput>& people) {
       .status();
 }
 
+absl::Status Scene::RemovePeople(const std::vector<std::string>& people) {
+  api::PutDirectoryRequest request;
+  request.set_school(kSchool);
+  for (const std::string& person : people) request.add_removed(person);
+  return Ask<api::PutDirectoryResponse>([&](intake::Reply<api::PutDirectoryResponse> reply) { desk().PutDirectory(As("administrator"), request, std::move(reply)); })
+      .status();
+}
+
+absl::Status Scene::TryErase(const std::string& who, const std::string& person) {
+  api::ErasePersonRequest request;
+  request.set_school(kSchool);
+  request.set_person(person);
+  return Ask<api::ErasePersonResponse>([&](intake::Reply<api::ErasePersonResponse> reply) { desk().ErasePerson(As(who), request, std::move(reply)); }).status();
+}
+
 api::CreateReportRequest Scene::RequestOf(const Saying& saying) {
   api::CreateReportRequest request;
   request.set_school(kSchool);

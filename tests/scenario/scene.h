@@ -76,6 +76,11 @@ class Scene {
   absl::StatusOr<api::Case> TryTake(const std::string& who, const std::string& alert);
   absl::StatusOr<api::Case> TryIdentify(const std::string& who, const std::string& case_id, const std::string& student);
   absl::Status PutPeople(const std::vector<api::PersonInput>& people);
+  absl::Status RemovePeople(const std::vector<std::string>& people);
+  absl::Status TryErase(const std::string& who, const std::string& person);
+  // Of what is sealed for that subject ("school.child", a file, "school.<attachment>").
+  bool HasKey(const std::string& subject) { return world.keys().Connect()->Find(subject).ok(); }
+  std::string KeyHash(const std::string& subject) { return world.keys().Connect()->KeyHash(subject).value_or(""); }
   static api::PersonInput Person(const std::string& id, const std::string& kind, const std::string& role);
 
   // The frequent commands.

@@ -100,6 +100,16 @@ std::unique_ptr<KeyStore> FakeKeyBucket::Connect() {
   return std::make_unique<FakeKeyStore>(*this);
 }
 
+FakeKeyBucket::Copy FakeKeyBucket::CopyAll() {
+  std::lock_guard lock(mutex_);
+  return wrapped_;
+}
+
+void FakeKeyBucket::PutBack(const Copy& copy) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [person, wrapped] : copy) wrapped_[person] = wrapped;
+}
+
 void FakeKeyBucket::SetAvailable(bool available) {
   std::lock_guard lock(mutex_);
   available_ = available;

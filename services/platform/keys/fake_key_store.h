@@ -21,6 +21,11 @@ class FakeKeyBucket {
   // While unavailable, stores that were there before answer from memory; one opened meanwhile knows nothing.
   void SetAvailable(bool available);
 
+  // What is stored, and the same put back later: a backup, restored.
+  using Copy = std::map<std::string, std::string, std::less<>>;
+  Copy CopyAll();
+  void PutBack(const Copy& copy);
+
  private:
   friend class FakeKeyStore;
   std::mutex mutex_;
