@@ -167,7 +167,7 @@ absl::StatusOr<domain::Sealed> Intake::CommandContext::Seal(std::string_view tex
 std::string Intake::CommandContext::Id(char kind) const { return DeriveId(kind, {file.state.file, cause}); }
 
 void Intake::Command(const Caller& caller, const std::string& case_id, std::string_view permission, MakeEvents events, Reply<v1::Case> reply) {
-  machine_->loop()->Post([this, caller, case_id, permission = std::string(permission), events = std::move(events), reply = std::move(reply)]() mutable {
+  machine_->loop()->Dispatch([this, caller, case_id, permission = std::string(permission), events = std::move(events), reply = std::move(reply)]() mutable {
     if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     // Also when the file has moved on to another case since.
     if (AnswerAgain(caller, case_id, permission, reply)) return;

@@ -38,7 +38,7 @@ v1::CreateReportResponse Intake::ReportAnswer(const domain::ReportReceived& rece
 }
 
 void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply) {
-  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+  machine_->loop()->Dispatch([this, caller, request, reply = std::move(reply)]() mutable {
     if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
     // Started while the log is away, or while this part of it stands still, nobody is known here; a report is taken all the same, and looked at
     // when the log has been read.

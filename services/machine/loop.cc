@@ -19,10 +19,35 @@ void ThreadLoop::Post(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) return;
-    wake = tasks_.empty();
+    wake = tasks_.empty() && !running_;  // who runs looks at its end
     tasks_.push_back(std::move(task));
   }
   if (wake) changed_.notify_one();
+}
+
+void ThreadLoop::Dispatch(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    if (running_ || !tasks_.empty()) {
+      tasks_.push_back(std::move(task));
+      if (!running_ && tasks_.size() == 1) changed_.notify_one();
+      return;
+    }
+    running_ = true;
+  }
+  // Its own task and no more: what others bring meanwhile is the loop's thread's, or a caller would work for them for ever.
+  task();
+  task = nullptr;
+  const absl::Time wake = hooks_.on_wake();
+  bool tell = false;
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    wake_ = wake;
+    tell = stopped_ || !tasks_.empty() || clock_changed_ || wake_ < sleeps_until_;
+  }
+  if (tell) changed_.notify_one();
 }
 
 void ThreadLoop::OnClockChanged() {
@@ -34,7 +59,8 @@ void ThreadLoop::OnClockChanged() {
 }
 
 void ThreadLoop::Start(LoopHooks hooks) {
-  thread_ = std::thread([this, hooks = std::move(hooks)] { Run(hooks); });
+  hooks_ = std::move(hooks);
+  thread_ = std::thread([this] { Run(); });
 }
 
 void ThreadLoop::Stop() {
@@ -42,32 +68,42 @@ void ThreadLoop::Stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
   }
-  changed_.notify_all();
+  changed_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
 
-void ThreadLoop::Run(const LoopHooks& hooks) {
+void ThreadLoop::Run() {
   std::vector<std::function<void()>> tasks;
-  absl::Time wake = hooks.on_wake();
+  std::unique_lock lock(mutex_);
+  running_ = false;
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      while (tasks_.empty() && !stopped_) {
-        clock_changed_ = false;
-        // The clock takes its own lock and may be calling us: never ask it under ours.
-        lock.unlock();
-        const absl::Duration left = clock_->RealDurationUntil(wake);
-        lock.lock();
-        if (!tasks_.empty() || stopped_ || clock_changed_) continue;
-        if (left <= absl::ZeroDuration()) break;
-        changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(left, kLongestWait)));
+    // A dispatched task ends before this loop does.
+    changed_.wait(lock, [this] { return !running_; });
+    if (stopped_) return;
+    if (tasks_.empty()) {
+      // The clock takes its own lock and may be calling us: never ask it under ours.
+      const absl::Time wake = wake_;
+      clock_changed_ = false;
+      lock.unlock();
+      const absl::Duration left = std::min(clock_->RealDurationUntil(wake), kLongestWait);
+      lock.lock();
+      if (running_ || stopped_ || !tasks_.empty() || clock_changed_ || wake_ != wake) continue;
+      if (left > absl::ZeroDuration()) {
+        sleeps_until_ = wake;
+        changed_.wait_for(lock, absl::ToChronoNanoseconds(left));
+        sleeps_until_ = absl::InfinitePast();
+        continue;
       }
-      if (stopped_) return;
-      tasks.swap(tasks_);
     }
+    running_ = true;
+    tasks.swap(tasks_);
+    lock.unlock();
     for (auto& task : tasks) task();
     tasks.clear();
-    wake = hooks.on_wake();
+    const absl::Time wake = hooks_.on_wake();
+    lock.lock();
+    running_ = false;
+    wake_ = wake;
   }
 }
 

@@ -19,6 +19,9 @@ class Loop {
   virtual ~Loop() = default;
   // Thread-safe; tasks run in order, one at a time.
   virtual void Post(std::function<void()> task) = 0;
+  // The same, but the caller's thread may run the task before this returns, where nothing runs or waits: between two threads that are idle a
+  // hop costs more than the work. For callers who hold no lock that a task takes. Thread-safe.
+  virtual void Dispatch(std::function<void()> task) { Post(std::move(task)); }
 };
 
 // A task runs after which the loop asks when to wake next: the machine's earliest intent.
@@ -27,25 +30,34 @@ struct LoopHooks {
   std::function<absl::Time()> on_wake;
 };
 
-// A thread of its own. Start() begins; the destructor finishes the running task and drops the rest.
+// A thread of its own, and of those who Dispatch: still one at a time. Start() begins; Stop() and the destructor wait for the running task and
+// drop the rest.
 class ThreadLoop final : public Loop, private ClockListener {
  public:
   explicit ThreadLoop(Clock* clock);
   ~ThreadLoop() override;
   void Post(std::function<void()> task) override;
+  void Dispatch(std::function<void()> task) override;
   void Start(LoopHooks hooks);
+  // Not from a task.
   void Stop();
 
  private:
-  void Run(const LoopHooks& hooks);
+  void Run();
   void OnClockChanged() override;
 
   Clock* const clock_;
+  LoopHooks hooks_;  // set before `running_` is ever false
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::function<void()>> tasks_;
+  // Somebody runs a task or asks when to wake; nobody does before Start.
+  bool running_ = true;
   bool stopped_ = false;
   bool clock_changed_ = false;
+  // As the machine said last, and until when the thread sleeps.
+  absl::Time wake_ = absl::InfinitePast();
+  absl::Time sleeps_until_ = absl::InfinitePast();
   std::thread thread_;
 };
 

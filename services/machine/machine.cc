@@ -85,7 +85,7 @@ absl::Status Machine::Start() {
 
 absl::Status Machine::FollowFrom(Partition& partition, std::uint64_t sequence) {
   auto subscription = log_->Follow(partition.number, sequence, [this](LogMessage message) {
-    loop_->Post([this, message = std::move(message)]() mutable { OnMessage(std::move(message)); });
+    loop_->Dispatch([this, message = std::move(message)]() mutable { OnMessage(std::move(message)); });
   });
   if (!subscription.ok()) return subscription.status();
   partition.subscription = *std::move(subscription);

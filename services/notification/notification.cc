@@ -178,7 +178,7 @@ Service::Plan Notification::PlanFor(const FileEntry& file, const domain::SchoolS
   if (work == work_.end() || work->second.progress.empty()) return plan;
   if (!plan.due) {
     const absl::Time real = machine_->clock()->NowReal();
-    const absl::Duration gathering = GatheredUntil(work->second) - real;
+    const absl::Duration gathering = GatheredUntil(work->second, file.partition) - real;
     if (gathering > absl::ZeroDuration()) {
       plan.wake = std::min(plan.wake, now + gathering * machine_->clock()->Speed());
       return plan;
@@ -197,11 +197,14 @@ Service::Plan Notification::PlanFor(const FileEntry& file, const domain::SchoolS
 }
 
 // Until when (real time) what a file's requests came to waits for more of it.
-absl::Time Notification::GatheredUntil(const Work& work) {
+absl::Time Notification::GatheredUntil(const Work& work, int partition) {
   const bool only_sent = std::all_of(work.progress.begin(), work.progress.end(), [](const Progress& progress) {
     return progress.event == AttemptEvent::kSent && !progress.reply;
   });
-  if (only_sent) return absl::UnixEpoch() + absl::Ceil(work.since - absl::UnixEpoch(), kSentGrid);
+  if (only_sent) {
+    const absl::Time grid = absl::UnixEpoch() + kSentGrid / kPartitions * partition;
+    return grid + absl::Ceil(work.since - grid, kSentGrid);
+  }
   return work.requests > 0 ? work.since + kLongestGathering : absl::InfinitePast();
 }
 

@@ -37,7 +37,8 @@ inline constexpr std::size_t kMaxUnwrittenReceipts = 200'000;
 // How long (real time) the outcomes of a file's requests wait for each other, to go in one commit.
 inline constexpr absl::Duration kLongestGathering = absl::Milliseconds(100);
 // That requests left, and nothing else, is written at the next multiple of this (real time), so that it goes in few messages of many files:
-// each message costs every reader a wake-up and a verification.
+// each message costs every reader a wake-up and a verification. Each partition has its own instant of the half second: all at one instant stood in the
+// way of the alerts that came just then.
 inline constexpr absl::Duration kSentGrid = absl::Milliseconds(500);
 // A refused attempt is made again after this (real time), doubled each time up to the second; at once where another provider is left.
 inline constexpr absl::Duration kFirstRetry = absl::Seconds(1);
@@ -152,7 +153,7 @@ class Notification final : public Service {
   absl::Time RetryTime(const FileEntry& file, const domain::AttemptState& last, int tries, absl::Time now) const;
   std::size_t PreferredProvider() const;
   std::size_t ProviderByName(std::string_view name) const;
-  static absl::Time GatheredUntil(const Work& work);
+  static absl::Time GatheredUntil(const Work& work, int partition);
   Draft NewDraft(const FileEntry& file, std::string cause) const;
 
   // ---- acting

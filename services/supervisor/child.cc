@@ -47,6 +47,7 @@ absl::StatusOr<pid_t> Start(const Command& command) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     signal(SIGPIPE, SIG_DFL);
+    for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
     if (command.niceness > 0) setpriority(PRIO_PROCESS, 0, command.niceness);
     dup2(nothing, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);

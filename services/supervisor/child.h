@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,7 @@ struct Command {
   std::string program;  // absolute path
   std::vector<std::string> arguments;
   std::filesystem::path log;  // stdout and stderr are appended here
+  std::vector<std::pair<std::string, std::string>> environment = {};  // set besides this process's own
   int niceness = 0;           // added to this process's own; above 0: yields the processor to the others
 };
 

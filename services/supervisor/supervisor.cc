@@ -11,8 +11,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
@@ -24,6 +28,20 @@
 
 namespace vigil::installation {
 namespace {
+
+// nats-server shares its processors with everything of ours: half of them for its runtime's threads. With both of two cores it used a quarter more
+// processor time at 100 reports a second, on waking its own threads. Its heap is a few megabytes, so it need not collect it as often as Go would. What
+// the operator sets stands.
+std::vector<std::pair<std::string, std::string>> BrokerEnvironment() {
+  std::vector<std::pair<std::string, std::string>> environment;
+  const auto set = [&](const char* name, std::string value) {
+    if (std::getenv(name) == nullptr) environment.emplace_back(name, std::move(value));
+  };
+  set("GOMAXPROCS", std::to_string(std::max(1u, std::thread::hardware_concurrency() / 2)));
+  set("GOGC", "400");
+  set("GOMEMLIMIT", "1GiB");
+  return environment;
+}
 
 constexpr absl::Duration kBrokerPatience = absl::Seconds(20);
 constexpr absl::Duration kPreparePatience = absl::Seconds(60);
@@ -137,6 +155,7 @@ Supervisor::Supervisor(Layout layout, Installation installation, Surroundings su
   };
   add("nats", Stage::kBroker, FindProgram("nats-server"), {"-c", layout_.nats_config().string()},
       installation_.port + kNatsPortOffset);
+  processes_.back().command.environment = BrokerEnvironment();
   if (options_.only_log) return;
   add("redis", Stage::kBroker, FindProgram("redis-server"), {layout_.redis_config().string()},
       installation_.port + kRedisPortOffset);
