@@ -303,6 +303,7 @@ class Restore {
     if (absl::Status written = ForEachCopied(options_.from, checked_.manifest, partition, [&](const LogMessage& message) { return writer.Append(message); }); !written.ok()) {
       return written;
     }
+    if (absl::Status stored = writer.Flush(); !stored.ok()) return stored;
     std::uint64_t last = checked_.manifest.LastSequence(partition);
     if (last == 0) return absl::OkStatus();
     const CheckedPartition& checked = checked_.partitions[static_cast<std::size_t>(partition)];

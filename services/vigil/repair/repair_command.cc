@@ -80,6 +80,7 @@ class PartitionRepair {
         ++done.appended;
       }
     }
+    if (absl::Status stored = writer_.Flush(); !stored.ok()) return stored;
     done.whole_until = std::max(end, info->last_sequence);
     if (only_look || (done.appended == 0 && !named)) return done;
     const Checkpoint& checkpoint = ledger_.checkpoint;

@@ -1,8 +1,6 @@
 #include "vigil/repair/stream_writer.h"
 
 #include <algorithm>
-#include <chrono>
-#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,7 +19,9 @@ namespace vigil {
 namespace {
 
 constexpr absl::Duration kConnectPatience = absl::Seconds(5);
-constexpr absl::Duration kAppendPatience = absl::Seconds(30);
+// With all partitions' messages on their way at once.
+constexpr absl::Duration kAppendPatience = absl::Seconds(20);
+constexpr int kMostInFlight = 32;
 
 std::optional<absl::Time> RecordedTime(const std::string& commit) {
   log::v1::Commit parsed;
@@ -47,6 +47,7 @@ absl::StatusOr<Sources> OpenSources(const std::string& home, const std::string& 
     nats.ca_file = nats_ca;
     nats.nkey_seed_file = absl::StrCat(secrets, name, ".nkey");
     nats.inbox_prefix = absl::StrCat("_INBOX_", name);
+    nats.request_timeout = kAppendPatience;
     absl::StatusOr<std::unique_ptr<Log>> log = OpenNatsLog(std::move(nats), name);
     if (!log.ok()) return log.status();
     const absl::Time end = absl::Now() + kConnectPatience;
@@ -95,16 +96,37 @@ absl::Status StreamWriter::AppendCommits(std::uint64_t sequence, const std::stri
 
 absl::Status StreamWriter::AppendFiller(std::uint64_t sequence) { return Store(sequence, std::string(kRepairSource), kFiller); }
 
+// An append ends by itself, at the latest when its time is over.
+StreamWriter::~StreamWriter() { (void)Flush(); }
+
+absl::Status StreamWriter::Flush() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return in_flight_ == 0; });
+  return failed_;
+}
+
 absl::Status StreamWriter::Store(std::uint64_t sequence, const std::string& source, std::string body) {
-  std::promise<AppendOutcome> promise;
-  auto future = promise.get_future();
-  sources_.at(source).log->Append(partition_, last_of_[source], std::move(body), [&promise](AppendOutcome outcome) { promise.set_value(std::move(outcome)); });
-  if (future.wait_for(absl::ToChronoNanoseconds(kAppendPatience)) != std::future_status::ready) return absl::UnavailableError("the broker does not answer");
-  const AppendOutcome outcome = future.get();
-  if (!outcome.status.ok()) return outcome.status;
-  if (outcome.sequence != sequence) {
-    return absl::AbortedError(absl::StrCat("partition ", partition_, ": somebody else writes: message ", sequence, " was stored at ", outcome.sequence));
+  if (source != source_in_flight_) {
+    if (absl::Status flushed = Flush(); !flushed.ok()) return flushed;
+    source_in_flight_ = source;
   }
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return in_flight_ < kMostInFlight; });
+    if (!failed_.ok()) return failed_;
+    ++in_flight_;
+  }
+  sources_.at(source).log->Append(partition_, last_of_[source], std::move(body), [this, sequence](const AppendOutcome& outcome) {
+    const std::lock_guard lock(mutex_);
+    if (!outcome.status.ok()) {
+      failed_.Update(outcome.status);
+    } else if (outcome.sequence != sequence) {
+      failed_.Update(
+          absl::AbortedError(absl::StrCat("partition ", partition_, ": somebody else writes: message ", sequence, " was stored at ", outcome.sequence)));
+    }
+    --in_flight_;
+    changed_.notify_all();
+  });
   last_of_[source] = sequence;
   return absl::OkStatus();
 }
@@ -120,7 +142,8 @@ absl::Status StreamWriter::Say(std::uint64_t sequence, std::string_view person, 
   commit.events.push_back(std::move(event));
   log::v1::Commit proto;
   contract::ToProto(commit, &proto);
-  return AppendCommits(sequence, std::string(kRepairSource), {proto.SerializeAsString()});
+  if (absl::Status appended = AppendCommits(sequence, std::string(kRepairSource), {proto.SerializeAsString()}); !appended.ok()) return appended;
+  return Flush();
 }
 
 absl::Status StreamWriter::SayReopened(absl::Time stream_created, std::uint64_t whole_until, std::uint64_t ledger_size, const Digest& ledger_root) {
