@@ -25,6 +25,7 @@ namespace {
 
 constexpr char kVersion[] = "0.1.0";
 constexpr int kHttpThreads = 2;
+constexpr char kPrinterProgram[] = "vigil-document";
 constexpr char kIntake[] = "vigil.intake.v1";
 constexpr char kAudit[] = "vigil.audit.v1";
 constexpr char kNotification[] = "vigil.notification.v1";
@@ -105,7 +106,7 @@ config::AcceptedOptions AcceptedOptions() {
   using O = config::ServiceOptions;
   return {.required = {&O::http_listen, &O::intake_address, &O::audit_address, &O::notification_address, &O::tls_ca,
                        &O::tls_certificate, &O::tls_key, &O::token_public_key_file, &O::pack},
-          .optional = {&O::grpc_listen, &O::metrics_listen, &O::sandbox_secret_file, &O::log_level,
+          .optional = {&O::grpc_listen, &O::metrics_listen, &O::sandbox_secret_file, &O::public_url, &O::log_level,
                        // In every service's file; the gateway has no use for them.
                        &O::installation, &O::home, &O::nats_url, &O::nats_ca, &O::nats_seed_file, &O::redis_url_file,
                        &O::data_directory, &O::trusted_sources, &O::installation_key_file, &O::log_store_directory,
@@ -120,6 +121,7 @@ App::~App() {
   metrics_http_.reset();
   grpc_.reset();
   callers_.clear();
+  printer_.reset();
 }
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const config::ServiceOptions& options, const Clock& clock) {
@@ -162,6 +164,11 @@ absl::Status App::Open(const config::ServiceOptions& options) {
   parts.pages = {{"/", {PageHeaders("text/html; charset=utf-8"), std::string(embedded::kPageHtml)}},
                  {"/page.js", {PageHeaders("text/javascript; charset=utf-8"), std::string(embedded::kPageScript)}},
                  {"/openapi.json", {{{"Content-Type", "application/json"}}, *std::move(openapi)}}};
+  printer_ = std::make_unique<document::ProcessPrinter>(
+      document::PrinterOptions{.program = document::ProgramBeside(kPrinterProgram)});
+  parts.printer = printer_.get();
+  parts.public_url = options.public_url;
+  while (!parts.public_url.empty() && parts.public_url.back() == '/') parts.public_url.pop_back();
   parts.metrics_text = [this] { return registry_.Text(); };
   absl::StatusOr<std::unique_ptr<Edge>> edge = Edge::Create(std::move(parts));
   if (!edge.ok()) return edge.status();

@@ -49,6 +49,7 @@ class App {
   std::unique_ptr<Permissions> permissions_;
   std::vector<std::unique_ptr<Upstream>> callers_;  // intake, audit, notification
   std::unique_ptr<EventStreams> events_;
+  std::unique_ptr<document::ProcessPrinter> printer_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<rpc::Server> grpc_;
   std::unique_ptr<HttpServer> metrics_http_;  // metrics::Exposer takes two seconds to stop

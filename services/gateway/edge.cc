@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "gateway/callbacks.h"
+#include "gateway/documents.h"
 #include "gateway/header_text.h"
 #include "gateway/transcoder/json_document.h"
 #include "platform/crypto/encoding.h"
 #include "platform/crypto/hash.h"
 #include "platform/logging/log.h"
 #include "vigil/intake/v1/break_glass.pb.h"
+#include "vigil/intake/v1/intake.pb.h"
 #include "vigil/notification/v1/notification.pb.h"
 
 namespace vigil::gateway {
@@ -32,6 +34,7 @@ constexpr std::string_view kClockMethod = "vigil.intake.v1.IntakeService.GetCloc
 constexpr std::string_view kBreakGlassKind = "break-glass";
 constexpr std::string_view kBreakGlassMethodPath = "/vigil.intake.v1.BreakGlassService/ReceiveCallback";
 constexpr std::string_view kCallbackMethodPath = "/vigil.notification.v1.NotificationService/ReceiveCallback";
+constexpr std::string_view kOpenCopyMethodPath = "/vigil.intake.v1.IntakeService/OpenCopy";
 constexpr std::string_view kHealthMethodPath = "/grpc.health.v1.Health/Check";
 constexpr std::string_view kServing("\x08\x01", 2);  // grpc.health.v1.HealthCheckResponse{status: SERVING}
 
@@ -153,6 +156,7 @@ void Edge::Handle(HttpRequest request, std::shared_ptr<HttpResponder> responder)
   if (request.path == kEventsPath) return HandleEvents(request, std::move(responder));
   if (request.path.compare(0, kCallbacksPrefix.size(), kCallbacksPrefix) == 0)
     return HandleCallback(request, std::move(responder));
+  if (request.path.compare(0, kCopyPrefix.size(), kCopyPrefix) == 0) return HandleCopy(request, std::move(responder));
   if (request.method == "GET") {
     if (const auto page = parts_.pages.find(request.path); page != parts_.pages.end()) {
       HttpResponse response{200, page->second.headers, page->second.body};
@@ -197,8 +201,12 @@ void Edge::HandleCommand(const HttpRequest& request, std::shared_ptr<HttpRespond
   target.upstream->Call(
       target.method_path, admitted.request, admitted.metadata, kCallDeadline,
       [this, &route, &target, start, responder = std::move(responder)](absl::StatusOr<std::string> response) {
-        Send(Answer(route, target, std::move(response)), *responder);
-        parts_.metrics->Took(&route, parts_.clock->NowReal() - start);
+        const auto send = [this, &route, start, responder](HttpResponse answer) {
+          Send(std::move(answer), *responder);
+          parts_.metrics->Took(&route, parts_.clock->NowReal() - start);
+        };
+        if (response.ok() && target.response_plan->printed) return Print(*response, /*copy=*/false, send);
+        send(Answer(route, target, std::move(response)));
       });
 }
 
@@ -304,6 +312,17 @@ HttpResponse Edge::Answer(const Route& route, const Target& target, absl::Status
     answer.body = message->GetReflection()->GetStringReference(*message, target.response_plan->plain_text, &scratch);
     return answer;
   }
+  if (target.response_plan->raw_content != nullptr) {
+    const pb::Reflection& reflection = *message->GetReflection();
+    const std::string type = reflection.GetString(*message, target.response_plan->raw_content_type);
+    answer.headers.Add("Content-Type", IsHeaderText(type) ? type : "application/octet-stream");
+    // Somebody else's bytes: kept as a file, never run or shown as ours.
+    answer.headers.Add("Content-Disposition", "attachment");
+    answer.headers.Add("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'");
+    answer.headers.Add("Referrer-Policy", "no-referrer");
+    answer.body = reflection.GetString(*message, target.response_plan->raw_content);
+    return answer;
+  }
   answer.headers.Add("Content-Type", "application/json");
   if (target.etag != nullptr) {
     const std::string& etag = message->GetReflection()->GetStringReference(*message, target.etag, &scratch);
@@ -376,6 +395,46 @@ void Edge::HandleCallback(const HttpRequest& request, std::shared_ptr<HttpRespon
   callback.set_kind(path->kind);
   callback.set_body(request.body);
   parts_.notification->Call(kCallbackMethodPath, callback.SerializeAsString(), {}, kCallDeadline, answer);
+}
+
+void Edge::Print(const std::string& document, bool copy, std::function<void(HttpResponse)> done) const {
+  document::v1::Document words;
+  if (!words.ParseFromString(document)) return done(ToResponse(Refusal(500, "")));
+  if (parts_.printer == nullptr) return done(ToResponse(Refusal(501, "documents are not printed here")));
+  parts_.printer->Print(ForPrinter(words, parts_.public_url),
+                        [copy, name = words.file_name(), done = std::move(done)](absl::StatusOr<std::string> pdf) {
+                          if (pdf.ok()) return done(PdfResponse(*std::move(pdf), name, /*to_keep=*/!copy));
+                          log::Warn("a document was not printed", {{"reason", pdf.status()}});
+                          const Problem problem = PrintProblem(pdf.status());
+                          done(copy ? CopyRefusal(problem.status == 503 ? 503 : 500) : ToResponse(problem));
+                        });
+}
+
+// What is scanned from a paper. The token is the permission: it is not logged, and every refusal reads alike.
+void Edge::HandleCopy(const HttpRequest& request, std::shared_ptr<HttpResponder> responder) {
+  if (request.method != "GET") {
+    HttpResponse response = CopyRefusal(405);
+    response.headers.Add("Allow", "GET");
+    return Send(std::move(response), *responder);
+  }
+  if (copies_.Take(request.peer_address, parts_.clock->NowReal()).has_value())
+    return Send(CopyRefusal(429), *responder);
+  const std::string_view token = std::string_view(request.path).substr(kCopyPrefix.size());
+  if (!IsCopyToken(token) || parts_.intake == nullptr) return Send(CopyRefusal(404), *responder);
+  intake::v1::OpenCopyRequest wanted;
+  wanted.set_token(std::string(token));
+  Upstream::Metadata metadata;
+  if (const std::string_view language = Language(request); !language.empty())
+    metadata.emplace_back("accept-language", std::string(language));
+  parts_.intake->Call(kOpenCopyMethodPath, wanted.SerializeAsString(), metadata, kCallDeadline,
+                      [this, responder = std::move(responder)](absl::StatusOr<std::string> response) {
+                        if (response.ok()) {
+                          return Print(*response, /*copy=*/true,
+                                       [this, responder](HttpResponse answer) { Send(std::move(answer), *responder); });
+                        }
+                        const int status = HttpStatusOf(response.status().code());
+                        Send(CopyRefusal(status == 429 || status == 503 ? status : 404), *responder);
+                      });
 }
 
 void Edge::HandleReady(std::shared_ptr<HttpResponder> responder) {

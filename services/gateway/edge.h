@@ -20,6 +20,7 @@
 #include "gateway/transcoder/transcoder.h"
 #include "gateway/upstream.h"
 #include "platform/clock/clock.h"
+#include "platform/document/printer.h"
 #include "platform/http/server.h"
 
 namespace vigil::gateway {
@@ -35,6 +36,8 @@ inline constexpr Rate kRequestRate{2'000, 4'000};
 inline constexpr Rate kReportRate{50'000, 100'000};
 // Per address, of tokens that are not good: each costs a signature's check.
 inline constexpr Rate kFailedSignInRate{50, 100};
+// Per address, of guardians' copies: a person with a phone, or several behind one router.
+inline constexpr Rate kCopyRate{0.5, 20};
 
 // A document that never changes while the process runs.
 struct Page {
@@ -57,6 +60,8 @@ struct EdgeParts {
   Secret<std::string> sandbox_secret;              // Empty: there is no sandbox, its callbacks are refused.
   std::map<std::string, Page, std::less<>> pages;  // By path: the web page, openapi.json.
   std::function<std::string()> metrics_text;
+  document::Printer* printer = nullptr;            // Null: nothing is printed here.
+  std::string public_url;                          // Where guardians reach us; empty: their copies have no address.
 };
 
 // Everything the gateway does with one HTTP request, apart from HTTP itself. Thread-safe; never blocks, and hands a
@@ -101,7 +106,10 @@ class Edge {
   void HandleCommand(const HttpRequest& request, std::shared_ptr<HttpResponder> responder);
   void HandleEvents(const HttpRequest& request, std::shared_ptr<HttpResponder> responder);
   void HandleCallback(const HttpRequest& request, std::shared_ptr<HttpResponder> responder);
+  void HandleCopy(const HttpRequest& request, std::shared_ptr<HttpResponder> responder);
   void HandleReady(std::shared_ptr<HttpResponder> responder);
+  // Makes the pages of a serialized Document and gives `done` the answer.
+  void Print(const std::string& document, bool copy, std::function<void(HttpResponse)> done) const;
 
   // In the order in which a request is judged.
   std::optional<Problem> Authenticate(const HttpRequest& request, std::shared_ptr<const Session>& session);
@@ -116,6 +124,7 @@ class Edge {
   RateLimiter requests_{kRequestRate};
   RateLimiter reports_{kReportRate};
   RateLimiter failed_sign_ins_{kFailedSignInRate};
+  RateLimiter copies_{kCopyRate};
 };
 
 }  // namespace vigil::gateway

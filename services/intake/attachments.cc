@@ -6,6 +6,7 @@
 #include "intake/intake.h"
 #include "intake/names.h"
 #include "intake/once.h"
+#include "intake/school_views.h"
 #include "platform/logging/log.h"
 #include "platform/rpc/problem.h"
 #include "vigil/log/v1/events.convert.h"
@@ -16,6 +17,8 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::size_t kMaxAttachmentBytes = 10 * 1024 * 1024;
+// Each is held in memory several times over on its way.
+constexpr int kMostReadAtOnce = 4;
 
 struct Magic {
   std::string_view bytes;
@@ -98,6 +101,58 @@ void Intake::StoreAttachment(const Caller& caller, const v1::StoreAttachmentRequ
               answer(std::move(attachment));
             });
       });
+    });
+  });
+}
+
+// NotFound where the caller is off a matter that names it: to them it is not there.
+absl::Status Intake::MayReadAttachment(const Caller& caller, const std::string& school, const domain::Attachment& attachment) {
+  const auto named = named_in_.find(AttachmentKey(school, attachment.id));
+  bool may = !caller.person.empty() && attachment.person == caller.person;
+  if (named != named_in_.end()) {
+    for (const Naming& naming : named->second) {
+      if (!naming.file->state.current) continue;
+      const bool report = naming.record_kind.empty();
+      const absl::Status of_case = AuthorizeCase(caller, report ? "case.read" : "record.read", naming.file->state);
+      if (absl::IsNotFound(of_case)) return absl::NotFoundError("no such attachment");
+      may = may || (of_case.ok() && (report || MayReadRecord(pack(), caller, {.kind = naming.record_kind, .author = naming.author})));
+    }
+  }
+  return may ? absl::OkStatus() : absl::PermissionDeniedError("this role does not read what names this attachment");
+}
+
+void Intake::GetAttachment(const Caller& caller, const v1::GetAttachmentRequest& request, Reply<v1::AttachmentContent> reply) {
+  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
+    if (absl::Status may = Authorize(caller, "report", request.school()); !may.ok()) return reply(may);
+    auto attachment = FindAttachment(request.school(), request.id());
+    if (!attachment.ok()) return reply(attachment.status());
+    if (absl::Status may = MayReadAttachment(caller, request.school(), *attachment); !may.ok()) return reply(may);
+    if (dependencies_.blobs == nullptr) return reply(absl::UnimplementedError("attachments are not kept here"));
+    if (attachments_being_read_ >= kMostReadAtOnce) return reply(rpc::TooMany("too many attachments are being read", kRetryAfter));
+    ++attachments_being_read_;
+    reader()->Post([this, school = request.school(), attachment = *std::move(attachment), reply = std::move(reply)] {
+      const auto read = [&]() -> absl::StatusOr<v1::AttachmentContent> {
+        const std::string subject = SubjectOf(school, attachment.id);
+        const auto key = dependencies_.keys->Find(subject);
+        if (absl::IsNotFound(key.status())) return absl::NotFoundError("this attachment was erased");
+        if (!key.ok()) return rpc::UnavailableFor("keys cannot be read", kRetryAfter);
+        const auto sealed = dependencies_.blobs->Get(attachment.hash);
+        if (!sealed.ok()) {
+          log::Error("an attachment cannot be read", {{"attachment", log::Id(attachment.id)}, {"reason", sealed.status()}});
+          return absl::IsNotFound(sealed.status()) ? absl::NotFoundError("no such attachment") : rpc::UnavailableFor("the attachment cannot be read", kRetryAfter);
+        }
+        auto content = key->Open(*sealed, subject);
+        if (!content.ok()) return absl::NotFoundError("this attachment was erased");
+        v1::AttachmentContent answer;
+        const auto magic = std::find_if(kMagics.begin(), kMagics.end(), [&](const Magic& m) { return content->starts_with(m.bytes); });
+        answer.set_media_type(magic == kMagics.end() ? "application/octet-stream" : std::string(magic->media_type));
+        answer.set_content(*std::move(content));
+        return answer;
+      };
+      auto answer = read();
+      machine_->loop()->Post([this] { --attachments_being_read_; });
+      reply(std::move(answer));
     });
   });
 }

@@ -36,6 +36,7 @@ Intake::MakeEvents EventsFor(const v1::RequestReturnRequest& request);
 Intake::MakeEvents EventsFor(const v1::ApproveReturnRequest& request);
 Intake::MakeEvents EventsFor(const v1::ConveneRequest& request);
 Intake::MakeEvents EventsFor(const v1::AcknowledgeRecordRequest& request);
+Intake::MakeEvents EventsFor(const v1::RevokeCopiesRequest& request);
 
 // The refusal that names the fields of a form; OK when nothing is wrong.
 absl::Status FormRefusal(const std::vector<domain::FormError>& errors);

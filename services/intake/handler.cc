@@ -199,6 +199,24 @@ class Handler final : public v1::IntakeService::CallbackService {
   grpc::ServerUnaryReactor* PutCalendar(grpc::CallbackServerContext* context, const v1::PutCalendarRequest* request, v1::Calendar* response) override {
     return Serve(context, response, [&](const Caller& caller, Reply<v1::Calendar> reply) { intake_->PutCalendar(caller, *request, std::move(reply)); });
   }
+  grpc::ServerUnaryReactor* GetAttachment(grpc::CallbackServerContext* context, const v1::GetAttachmentRequest* request, v1::AttachmentContent* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::AttachmentContent> reply) { intake_->GetAttachment(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetRecordDocument(grpc::CallbackServerContext* context, const v1::GetRecordDocumentRequest* request, document::v1::Document* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<document::v1::Document> reply) { intake_->GetRecordDocument(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetSchoolRecordDocument(grpc::CallbackServerContext* context, const v1::GetSchoolRecordDocumentRequest* request, document::v1::Document* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<document::v1::Document> reply) { intake_->GetSchoolRecordDocument(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetStatisticsDocument(grpc::CallbackServerContext* context, const v1::GetStatisticsRequest* request, document::v1::Document* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<document::v1::Document> reply) { intake_->GetStatisticsDocument(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* OpenCopy(grpc::CallbackServerContext* context, const v1::OpenCopyRequest* request, document::v1::Document* response) override {
+    return Serve(context, response, [&](const Caller&, Reply<document::v1::Document> reply) { intake_->OpenCopy(*request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* RevokeCopies(grpc::CallbackServerContext* context, const v1::RevokeCopiesRequest* request, v1::Case* response) override {
+    return Command("RevokeCopies", context, *request, response);
+  }
 
  private:
   template <typename Response, typename Start>

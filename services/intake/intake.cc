@@ -296,6 +296,14 @@ void Intake::OnCommit(const AppliedCommit& applied) {
       } else if (const auto* raised = std::get_if<domain::AlertRaised>(&event.body)) {
         files_by_alert_[raised->alert_id] = file;
       }
+      const auto note = [&](const std::vector<domain::Attachment>& attachments, const std::string& kind) {
+        const std::string author = applied.commit.actor ? applied.commit.actor->person : std::string();
+        for (const domain::Attachment& attachment : attachments) {
+          named_in_[AttachmentKey(file->state.school, attachment.id)].push_back({.file = file, .record_kind = kind, .author = author});
+        }
+      };
+      if (const auto* received = std::get_if<domain::ReportReceived>(&event.body)) note(received->attachments, "");
+      if (const auto* filed = std::get_if<domain::RecordFiled>(&event.body)) note(filed->attachments, filed->kind);
     }
   }
   if (applied.file == nullptr) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -23,7 +24,9 @@
 #include "platform/metrics/metrics.h"
 #include "platform/outbox/idempotency_index.h"
 #include "platform/outbox/outbox.h"
+#include "vigil/document/v1/document.pb.h"
 #include "vigil/intake/v1/intake.pb.h"
+#include "vigil/log/v1/commit.pb.h"
 
 namespace vigil::break_glass {
 class ListKeeper;
@@ -46,6 +49,8 @@ struct IntakeDependencies {
   Random* random = nullptr;
   // For work that may wait (creating keys), off the machine's loop.
   Loop* worker = nullptr;
+  // For what people ask to read, which no report waits behind. Null: `worker`.
+  Loop* reader = nullptr;
   // Seals outbox rows; derives the rotating codes.
   std::optional<SealingKey> installation_key;
   std::string check_in_key;
@@ -69,6 +74,8 @@ class Intake final : public Service {
   void CreateReport(const Caller& caller, const v1::CreateReportRequest& request, Reply<v1::CreateReportResponse> reply);
   // A photo or a document, encrypted under a key of its own and on disk before the answer.
   void StoreAttachment(const Caller& caller, const v1::StoreAttachmentRequest& request, Reply<v1::Attachment> reply);
+  // Its bytes, for who may read a report or a record that names it, and for who stored it.
+  void GetAttachment(const Caller& caller, const v1::GetAttachmentRequest& request, Reply<v1::AttachmentContent> reply);
   void GetReport(const Caller& caller, const v1::GetReportRequest& request, Reply<v1::ReportReceipt> reply);
   void GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply);
   void ListCases(const Caller& caller, const v1::ListCasesRequest& request, Reply<v1::ListCasesResponse> reply);
@@ -85,6 +92,12 @@ class Intake final : public Service {
   void GetRegister(const Caller& caller, const v1::GetRegisterRequest& request, Reply<v1::Register> reply);
   void GetReadiness(const Caller& caller, const v1::GetReadinessRequest& request, Reply<v1::Readiness> reply);
   void GetStatistics(const Caller& caller, const v1::GetStatisticsRequest& request, Reply<v1::Statistics> reply);
+  // What is printed (documents.cc). Each is told in the log before it is given out.
+  void GetRecordDocument(const Caller& caller, const v1::GetRecordDocumentRequest& request, Reply<document::v1::Document> reply);
+  void GetSchoolRecordDocument(const Caller& caller, const v1::GetSchoolRecordDocumentRequest& request, Reply<document::v1::Document> reply);
+  void GetStatisticsDocument(const Caller& caller, const v1::GetStatisticsRequest& request, Reply<document::v1::Document> reply);
+  // For whoever holds the address of a guardian's copy: NotFound when it opens nothing, whatever the reason.
+  void OpenCopy(const v1::OpenCopyRequest& request, Reply<document::v1::Document> reply);
   void PutCalendar(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply);
   // What is written about a person, for good (erasure.cc).
   void ErasePerson(const Caller& caller, const v1::ErasePersonRequest& request, Reply<v1::ErasePersonResponse> reply);
@@ -176,7 +189,22 @@ class Intake final : public Service {
   // What the reporter is told of a report that stands in the log.
   v1::CreateReportResponse ReportAnswer(const domain::ReportReceived& received, const FileEntry& file, absl::Time accepted) const;
 
-  struct Reading;
+  // By (sequence, index) in one partition.
+  using LogPlace = std::pair<std::uint64_t, std::uint32_t>;
+  using LogCommits = std::map<LogPlace, log::v1::Commit>;
+  struct LogReading;
+  // On the loop, `done` too. What cannot be found is left out. Unavailable: the log is away.
+  void ReadCommits(int partition, const std::set<LogPlace>& places, std::function<void(absl::StatusOr<LogCommits>)> done);
+  Loop* reader() const { return dependencies_.reader != nullptr ? dependencies_.reader : dependencies_.worker; }
+
+  struct Printing;
+  void Print(std::shared_ptr<Printing> printing);
+  void OpenPrinted(std::shared_ptr<Printing> printing, const LogCommits& commits);
+  void NamePrinted(std::shared_ptr<Printing> printing);
+  void TellPrinted(std::shared_ptr<Printing> printing);
+  // Whether a copy of this case's records may be opened outside the school.
+  bool CopiesAllowed(const domain::FileState& file) const;
+
   // Reads records back from the log, opens what the caller may read, and answers. On the loop.
   void ReadRecords(const Caller& caller, const FileEntry& file, const std::vector<const domain::RecordState*>& records, Reply<v1::ListRecordsResponse> reply);
   // `then` once the file of the school's own matters is there.
@@ -227,6 +255,17 @@ class Intake final : public Service {
   std::unordered_map<std::string, FileEntry*> files_by_report_;
   // By report id. A report that was joined to another file is still its reporter's.
   std::unordered_map<std::string, std::string> reporters_;
+  // Where an attachment is named, by AttachmentKey.
+  struct Naming {
+    FileEntry* file;
+    std::string record_kind;  // empty: a report
+    std::string author;
+  };
+  std::unordered_map<std::string, std::vector<Naming>> named_in_;
+  absl::Status MayReadAttachment(const Caller& caller, const std::string& school, const domain::Attachment& attachment);
+  int attachments_being_read_ = 0;
+  // When a guardian's reading was last told in the log, by record id; the newest few.
+  std::unordered_map<std::string, absl::Time> copies_told_;
   std::unordered_map<std::string, FileEntry*> files_by_student_;  // "school/student": the file of a student
   std::unordered_map<std::string, std::vector<FileEntry*>> files_by_school_;
   // "school/name/class", normalised, to student ids. Held in memory only.

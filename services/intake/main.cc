@@ -88,6 +88,9 @@ int main(int argc, char** argv) {
   if (!blobs.ok()) return vigil::CannotStart(blobs.status());
   vigil::ThreadLoop worker((*host)->clock());
   worker.Start({.on_wake = [] { return absl::InfiniteFuture(); }});
+  // Opening what people ask to read waits for nobody's report, and no report for it.
+  vigil::ThreadLoop reader((*host)->clock());
+  reader.Start({.on_wake = [] { return absl::InfiniteFuture(); }});
 
   // Break-glass: a list beside the log, and two ways to ring it.
   vigil::break_glass::EmergencyList list(options.data_directory + "/emergency-list", *installation_key, &random);
@@ -126,6 +129,7 @@ int main(int argc, char** argv) {
                                 .blobs = blobs->get(),
                                 .random = &random,
                                 .worker = &worker,
+                                .reader = &reader,
                                 .installation_key = *installation_key,
                                 .check_in_key = check_in_key->reveal(),
                                 .metrics = &(*host)->metrics(),
@@ -151,6 +155,7 @@ int main(int argc, char** argv) {
   });
   (*host)->lifecycle().OnStop("work that waits", [&] {
     worker.Stop();
+    reader.Stop();
   });
   return vigil::RunUntilSignal(signals, (*host)->lifecycle());
 }

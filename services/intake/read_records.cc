@@ -1,6 +1,5 @@
 // Records read back: the fold keeps where each stands in the log, the log keeps the bytes, the person's key opens them.
 #include <algorithm>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -10,8 +9,6 @@
 #include "intake/intake.h"
 #include "intake/names.h"
 #include "intake/school_views.h"
-#include "machine/batch_codec.h"
-#include "platform/log/log.h"
 #include "platform/rpc/problem.h"
 #include "vigil/log/v1/commit.pb.h"
 
@@ -25,97 +22,72 @@ constexpr std::size_t kPageOfRecords = 50;
 
 bool Contains(const std::vector<std::string>& list, const std::string& value) { return std::find(list.begin(), list.end(), value) != list.end(); }
 
-// The event that filed the record; nullopt: the message holds another.
-std::optional<log::v1::RecordFiled> FindFiled(const std::string& body, std::uint32_t index, const std::string& record_id) {
-  const auto batch = DecodeOwnBatch(body);
-  if (!batch.ok() || index >= batch->commits.size()) return std::nullopt;
-  log::v1::Commit commit;
-  if (!commit.ParseFromString(batch->commits[index])) return std::nullopt;
+// The event that filed the record; null: the commit holds another.
+const log::v1::RecordFiled* FindFiled(const log::v1::Commit& commit, const std::string& record_id) {
   for (const log::v1::Event& event : commit.events()) {
-    if (event.has_record_filed() && event.record_filed().record_id() == record_id) return event.record_filed();
+    if (event.has_record_filed() && event.record_filed().record_id() == record_id) return &event.record_filed();
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 }  // namespace
 
-struct Intake::Reading {
-  std::vector<domain::RecordState> records;
-  Caller caller;
-  Reply<v1::ListRecordsResponse> reply;
-  std::vector<std::unique_ptr<Subscription>> subscriptions;
-
-  std::mutex mutex;
-  std::vector<std::optional<log::v1::RecordFiled>> found;
-  std::vector<bool> answered;
-  std::size_t left = 0;
-};
-
 void Intake::ReadRecords(const Caller& caller, const FileEntry& file, const std::vector<const domain::RecordState*>& records,
                          Reply<v1::ListRecordsResponse> reply) {
-  if (records.empty()) return reply(v1::ListRecordsResponse());
-  if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
-  const auto reading = std::make_shared<Reading>();
-  for (const domain::RecordState* record : records) reading->records.push_back(*record);
-  reading->caller = caller;
-  reading->reply = std::move(reply);
-  reading->found.resize(records.size());
-  reading->answered.resize(records.size());
-  reading->left = records.size();
-  const auto finish = [this, reading] {
-    reading->subscriptions.clear();
+  std::set<LogPlace> places;
+  std::vector<domain::RecordState> states;
+  for (const domain::RecordState* record : records) {
+    states.push_back(*record);
+    places.emplace(record->sequence, record->index);
+  }
+  ReadCommits(file.partition, places, [this, caller, states = std::move(states), reply = std::move(reply)](absl::StatusOr<LogCommits> commits) mutable {
+    if (!commits.ok()) return reply(commits.status());
     // Keys may need a round trip: not on the loop.
-    dependencies_.worker->Post([this, reading] {
+    reader()->Post([this, caller, states = std::move(states), reply = std::move(reply), commits = *std::move(commits)] {
       v1::ListRecordsResponse response;
-      for (std::size_t i = 0; i < reading->records.size(); ++i) {
-        const domain::RecordState& state = reading->records[i];
+      for (const domain::RecordState& state : states) {
         v1::Record* view = response.add_records();
         FillRecord(state, view);
-        const auto row = pack().records.find(state.kind);
-        const auto may_read = [&](const std::string& id) {
-          const domain::FieldRow* field = row == pack().records.end() ? nullptr : row->second.FindField(id);
-          return field == nullptr || field->read_by.empty() || state.author == reading->caller.person || Contains(field->read_by, reading->caller.role);
-        };
-        if (!reading->found[i]) continue;
-        const log::v1::RecordFiled& filed = *reading->found[i];
-        view->set_supersedes(filed.supersedes());
-        for (const log::v1::Attachment& attachment : filed.attachments()) view->add_attachments(attachment.id());
-        for (const auto& [id, value] : filed.plain()) (*view->mutable_fields())[id] = value;
-        if (!filed.has_fields()) continue;
-        const auto key = dependencies_.keys->Find(filed.fields().person());
+        const auto commit = commits.find({state.sequence, state.index});
+        const log::v1::RecordFiled* filed = commit == commits.end() ? nullptr : FindFiled(commit->second, state.record_id);
+        if (filed == nullptr) continue;
+        view->set_supersedes(filed->supersedes());
+        for (const log::v1::Attachment& attachment : filed->attachments()) view->add_attachments(attachment.id());
+        for (const auto& [id, value] : filed->plain()) (*view->mutable_fields())[id] = value;
+        if (!filed->has_fields()) continue;
+        const auto key = dependencies_.keys->Find(filed->fields().person());
         if (!key.ok()) continue;  // erased: what is left is that it was filed
-        const auto opened = key->Open(filed.fields().content(), filed.fields().person());
+        const auto opened = key->Open(filed->fields().content(), filed->fields().person());
         const json content = opened.ok() ? json::parse(*opened, nullptr, false) : json();
         if (!content.is_object() || !content.contains("fields")) continue;
         for (const auto& [id, value] : content["fields"].items()) {
-          if (!may_read(id)) {
+          if (!MayReadField(pack(), caller, state, id)) {
             view->add_withheld(id);
           } else if (value.is_string()) {
             (*view->mutable_fields())[id] = value.get<std::string>();
           }
         }
       }
-      reading->reply(std::move(response));
+      reply(std::move(response));
     });
-  };
-  for (std::size_t i = 0; i < reading->records.size(); ++i) {
-    const domain::RecordState& record = reading->records[i];
-    auto subscription = machine_->log()->Follow(
-        file.partition, record.sequence, [this, reading, i, finish, index = record.index, id = record.record_id](const LogMessage& message) {
-          const std::lock_guard lock(reading->mutex);
-          if (reading->answered[i]) return;
-          reading->answered[i] = true;
-          reading->found[i] = FindFiled(message.body, index, id);
-          if (--reading->left == 0) machine_->loop()->Post(finish);
-        });
-    if (!subscription.ok()) {
-      const std::lock_guard lock(reading->mutex);
-      if (!reading->answered[i] && --reading->left == 0) machine_->loop()->Post(finish);
-      reading->answered[i] = true;
-      continue;
-    }
-    reading->subscriptions.push_back(*std::move(subscription));
-  }
+  });
+}
+
+namespace {
+
+bool IsAuthor(const Caller& caller, const domain::RecordState& record) { return !caller.person.empty() && record.author == caller.person; }
+
+}  // namespace
+
+bool MayReadRecord(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record) {
+  const auto row = pack.records.find(record.kind);
+  return (row != pack.records.end() && Contains(row->second.read_by, caller.role)) || IsAuthor(caller, record);
+}
+
+bool MayReadField(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record, std::string_view id) {
+  const auto row = pack.records.find(record.kind);
+  const domain::FieldRow* field = row == pack.records.end() ? nullptr : row->second.FindField(id);
+  return field == nullptr || field->read_by.empty() || IsAuthor(caller, record) || Contains(field->read_by, caller.role);
 }
 
 namespace {
@@ -126,9 +98,7 @@ std::vector<const domain::RecordState*> Readable(const domain::Pack& pack, const
   std::vector<const domain::RecordState*> records;
   for (auto record = file.current->records.rbegin(); record != file.current->records.rend() && records.size() < most; ++record) {
     if ((!kind.empty() && record->kind != kind) || record->sequence == 0 || !wanted(*record)) continue;
-    const auto row = pack.records.find(record->kind);
-    const bool may = row != pack.records.end() && Contains(row->second.read_by, caller.role);
-    if (may || record->author == caller.person) records.push_back(&*record);
+    if (MayReadRecord(pack, caller, *record)) records.push_back(&*record);
   }
   return records;
 }

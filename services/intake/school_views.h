@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "domain/pack/pack.h"
+#include "intake/caller.h"
 #include "vigil/intake/v1/intake.pb.h"
 #include "vigil/log/v1/commit.plain.h"
 #include "vigil/state/v1/state.plain.h"
@@ -18,6 +19,10 @@ inline constexpr int kSmallestCell = 5;
 
 // What the file of its own matters is called, for ever.
 std::string SchoolFileId(std::string_view school);
+
+// By the form's readers; its author reads what they wrote (read_records.cc).
+bool MayReadRecord(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record);
+bool MayReadField(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record, std::string_view id);
 
 void FillRecord(const domain::RecordState& record, v1::Record* view);
 

@@ -156,6 +156,7 @@ Settings ServiceSettings(const Layout& layout, const Installation& installation,
   if (is("audit")) add("checkpoint_key_file", QuotedPath(layout.secret("checkpoint.sign")));
   if (is("gateway")) {
     add("http_listen", Quoted(Address(installation.port)));
+    add("public_url", Quoted(surroundings.public_url.empty() ? GatewayUrl(installation) : surroundings.public_url));
     add("intake_address", Quoted(GrpcAddress(installation, "intake")));
     add("audit_address", Quoted(GrpcAddress(installation, "audit")));
     add("notification_address", Quoted(GrpcAddress(installation, "notification")));

@@ -30,6 +30,7 @@ struct Surroundings {
   Providers providers;
   std::filesystem::path pack;      // the protocol pack's directory
   std::filesystem::path programs;  // where vigil-<name> lie
+  std::string public_url = {};     // where people outside reach the gateway; empty: where it listens
 };
 
 // "https://127.0.0.1:8080" and the like.

@@ -140,6 +140,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Prepare(const Layout& layout, const 
   const absl::Time now = absl::Now();
   Surroundings surroundings;
   surroundings.providers = *std::move(providers);
+  surroundings.public_url = Variable("VIGIL_PUBLIC_URL");
   surroundings.programs = std::filesystem::absolute(
       options.programs.empty() ? std::filesystem::path(Self()).parent_path() : std::filesystem::path(options.programs));
   if (!options.pack.empty()) surroundings.pack = std::filesystem::absolute(options.pack);

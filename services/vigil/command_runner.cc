@@ -1,5 +1,8 @@
 #include "vigil/command_runner.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -40,6 +43,27 @@ bool AsksForNow(const CommandRow& row, const CommandInput& input) {
     const auto given = input.values.find(option.option);
     return option.kind == ValueKind::kTime && given != input.values.end() && !given->second.empty() && given->second.front() == "now";
   });
+}
+
+// Readable by its owner alone: it is about a child.
+ExitCode WriteFile(std::string_view bytes, const RunOptions& options) {
+  if (options.output == "-") {
+    Print(bytes);
+    return std::fflush(stdout) == 0 ? kExitDone : kExitRefused;
+  }
+  const int file = open(options.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  std::string_view rest = bytes;
+  while (file >= 0 && !rest.empty()) {
+    const ssize_t count = write(file, rest.data(), rest.size());
+    if (count <= 0) break;
+    rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+  if (file < 0 || close(file) != 0 || !rest.empty()) {
+    Complain(absl::StrCat(View(Words{"写不了 ", "cannot write "}.In(options.connection.language)), options.output, "\n"));
+    return kExitRefused;
+  }
+  Print(options.json ? json{{"file", options.output}, {"bytes", bytes.size()}}.dump() + "\n" : absl::StrCat(options.output, "  ", bytes.size(), " B\n"));
+  return kExitDone;
 }
 
 volatile std::sig_atomic_t g_interrupted = 0;
@@ -100,6 +124,7 @@ ExitCode RunCommand(const CommandRow& row, const CommandInput& input, const RunO
     Print(options.json ? json{{"code", code}}.dump() + "\n" : code + "\n");
     return kExitDone;
   }
+  if (row.answer == Answer::kFile && answer.ok() && answer->status / 100 == 2) return WriteFile(answer->body, options);
   return PrintAnswer(answer, row.answer, options);
 }
 

@@ -13,6 +13,7 @@ struct RunOptions {
   bool only_code = false;       // of custody: print the place's code alone
   std::string idempotency_key;  // empty: a random one for POST
   std::string if_match;
+  std::string output;  // of a file: where to; "-": standard output
 };
 
 // Runs one row of the table: asks, prints, and gives the exit code.

@@ -30,7 +30,7 @@ struct OptionRow {
 };
 
 // How people see the answer.
-enum class Answer { kReceipt, kCase, kCases, kTimeline, kClocks, kCustody, kOnCall, kClock, kPlain };
+enum class Answer { kReceipt, kCase, kCases, kTimeline, kClocks, kCustody, kOnCall, kClock, kPlain, kFile };  // kFile: bytes, written to where --output says
 
 struct CommandRow {
   std::string_view command;

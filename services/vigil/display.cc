@@ -220,6 +220,7 @@ std::string Display(Answer answer, std::string_view body, Language language) {
       return writer.OnCall(parsed);
     case Answer::kClock:
       return writer.Clock(parsed);
+    case Answer::kFile:  // its refusals alone come here
     case Answer::kPlain:
       return writer.Plain(parsed);
   }

@@ -42,6 +42,7 @@ struct Typed {
   std::map<std::string, std::vector<std::string>, std::less<>> values;
   std::map<std::string, bool, std::less<>> flags;
   bool only_code = false;
+  std::string output;
 };
 
 // Help is printed while options are still being parsed, so the language is looked for beforehand.
@@ -81,6 +82,9 @@ std::unique_ptr<Typed> AddRow(CLI::App& app, const CommandRow& row, Language lan
   if (row.answer == Answer::kCustody) {
     typed->app->add_flag("--code", typed->only_code, std::string(Words{"只显示当前口令", "only the place's code now"}.In(language)));
   }
+  if (row.answer == Answer::kFile) {
+    typed->app->add_option("-o,--output", typed->output, std::string(Words{"写到这个文件（- 为标准输出）", "file to write (-: standard output)"}.In(language)))->required();
+  }
   return typed;
 }
 
@@ -107,6 +111,7 @@ int RunTyped(const Typed& typed, RunOptions options) {
     }
   }
   options.only_code = typed.only_code;
+  options.output = typed.output;
   return RunCommand(*typed.row, input, options);
 }
 

@@ -38,9 +38,13 @@ class Scene::Reader final : public Service {
   void OnCommit(const AppliedCommit& applied) override {
     for (const domain::Event& event : applied.commit.events) {
       if (const auto* report = std::get_if<domain::ReportReceived>(&event.body)) received[report->report_id] = *report;
+      if (const auto* opening = std::get_if<domain::DocumentOpened>(&event.body)) {
+        openings.push_back(absl::StrCat(opening->how, " by ", applied.commit.actor ? applied.commit.actor->person : ""));
+      }
     }
   }
   std::map<std::string, domain::ReportReceived> received;
+  std::vector<std::string> openings;
 };
 
 absl::Time TimeOf(const google::protobuf::Timestamp& t) { return contract::TimeFromProto(t); }
@@ -253,6 +257,39 @@ absl::StatusOr<api::Attachment> Scene::TryAttach(const intake::Caller& caller, c
   request.set_school(kSchool);
   request.set_content(content);
   return Ask<api::Attachment>([&](intake::Reply<api::Attachment> reply) { desk().StoreAttachment(caller, request, std::move(reply)); });
+}
+
+absl::StatusOr<api::AttachmentContent> Scene::TryReadAttachment(const intake::Caller& caller, const std::string& id, const std::string& school) {
+  api::GetAttachmentRequest request;
+  request.set_school(school);
+  request.set_id(id);
+  return Ask<api::AttachmentContent>([&](intake::Reply<api::AttachmentContent> reply) { desk().GetAttachment(caller, request, std::move(reply)); });
+}
+
+absl::StatusOr<document::v1::Document> Scene::Document(const intake::Caller& caller, const std::string& case_id, const std::string& record) {
+  api::GetRecordDocumentRequest request;
+  request.set_case_(case_id);
+  request.set_record(record);
+  return Ask<document::v1::Document>([&](intake::Reply<document::v1::Document> reply) { desk().GetRecordDocument(caller, request, std::move(reply)); });
+}
+
+absl::StatusOr<document::v1::Document> Scene::SchoolDocument(const std::string& who, const std::string& record) {
+  api::GetSchoolRecordDocumentRequest request;
+  request.set_school(kSchool);
+  request.set_record(record);
+  return Ask<document::v1::Document>([&](intake::Reply<document::v1::Document> reply) { desk().GetSchoolRecordDocument(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<document::v1::Document> Scene::StatisticsDocument(const std::string& who) {
+  api::GetStatisticsRequest request;
+  request.set_school(kSchool);
+  return Ask<document::v1::Document>([&](intake::Reply<document::v1::Document> reply) { desk().GetStatisticsDocument(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<document::v1::Document> Scene::Copy(const std::string& token) {
+  api::OpenCopyRequest request;
+  request.set_token(token);
+  return Ask<document::v1::Document>([&](intake::Reply<document::v1::Document> reply) { desk().OpenCopy(request, std::move(reply)); });
 }
 
 absl::StatusOr<api::ReportReceipt> Scene::Receipt(const std::string& who, const std::string& report) {
@@ -517,6 +554,8 @@ std::optional<domain::ReportReceived> Scene::ReceivedReport(const std::string& r
   const auto it = received.find(report_id);
   return it == received.end() ? std::nullopt : std::optional(it->second);
 }
+
+std::vector<std::string> Scene::Openings() { return reader_->service<Reader>().openings; }
 
 std::string Scene::BytesOnDisk() const {
   std::string bytes;

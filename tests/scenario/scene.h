@@ -65,6 +65,14 @@ class Scene {
   std::string Report(const std::string& who, const Saying& saying);
   std::string last_report() const { return last_report_; }
   absl::StatusOr<api::Attachment> TryAttach(const intake::Caller& caller, const std::string& content);
+  absl::StatusOr<api::AttachmentContent> TryReadAttachment(const intake::Caller& caller, const std::string& id, const std::string& school = "school");
+  // A record on paper, and a guardian's copy of it by what its address holds.
+  absl::StatusOr<document::v1::Document> Document(const intake::Caller& caller, const std::string& case_id, const std::string& record);
+  absl::StatusOr<document::v1::Document> SchoolDocument(const std::string& who, const std::string& record);
+  absl::StatusOr<document::v1::Document> StatisticsDocument(const std::string& who);
+  absl::StatusOr<document::v1::Document> Copy(const std::string& token);
+  // As the log tells: "printed by leader", in order.
+  std::vector<std::string> Openings();
   absl::StatusOr<api::ReportReceipt> Receipt(const std::string& who, const std::string& report);
 
   template <typename Request>
@@ -192,7 +200,7 @@ class Scene {
     start([answer](absl::StatusOr<Response> response) { *answer = std::move(response); });
     world.Settle();
     // Work of a service's other loops may need another turn.
-    for (int i = 0; i < 3 && !answer->has_value(); ++i) world.Settle();
+    for (int i = 0; i < 8 && !answer->has_value(); ++i) world.Settle();
     return answer->has_value() ? **answer : absl::StatusOr<Response>(absl::DeadlineExceededError("not answered"));
   }
   static std::string PermissionOf(const google::protobuf::Descriptor* request);

@@ -369,6 +369,16 @@ void CheckTexts(const Draft& draft, Problems& problems) {
   }
 }
 
+// What a form has and its document does not say (a field that a school added) is printed after the rest: nothing is left out (intake/documents.cc).
+void CheckDocuments(const Draft& draft, Problems& problems) {
+  for (const DocumentSays& says : draft.document_says) {
+    const auto record = draft.pack.records.find(says.record);
+    if (record == draft.pack.records.end() || record->second.FindField(says.field) != nullptr) continue;
+    if (std::find(kDocumentFacts.begin(), kDocumentFacts.end(), says.field) != kDocumentFacts.end()) continue;
+    problems.Add(says.place, absl::StrCat(says.what, ": '", says.field, "' is no field of record ", says.record, " and nothing that a document can say"));
+  }
+}
+
 }  // namespace
 
 void CheckWhole(const Draft& draft, Problems& problems) {
@@ -383,6 +393,7 @@ void CheckWhole(const Draft& draft, Problems& problems) {
   CheckDuties(draft, problems);
   CheckRoles(draft, problems);
   CheckTexts(draft, problems);
+  CheckDocuments(draft, problems);
 }
 
 }  // namespace vigil::domain

@@ -33,6 +33,14 @@ struct Said {
   std::string what;
 };
 
+// What a printed document says, to be looked up when all records are known.
+struct DocumentSays {
+  std::string record;
+  std::string field;  // or one of kDocumentFacts
+  Place place;
+  std::string what;
+};
+
 struct Draft {
   Pack pack;
   std::vector<std::string> languages;
@@ -41,6 +49,7 @@ struct Draft {
   std::map<std::string, std::vector<WrittenText>> written_texts;  // by text id
   std::map<std::pair<Kind, std::string>, Place> rows;
   std::vector<Said> said;
+  std::vector<DocumentSays> document_says;
   std::map<std::string, Place> duty_places;
 };
 

@@ -85,6 +85,8 @@ class Loader {
   void ReadDuty(MapReader& map, const std::string& id);
   void ReadText(MapReader& map, const std::string& id);
   void ReadInstrument(MapReader& map, const std::string& id);
+  void ReadDocument(MapReader& map, const std::string& id);
+  void ReadChoice(MapReader& map, const std::string& id);
   std::vector<int> ReadItems(MapReader& map, std::string_view key, int most);
 
   using ReadRow = void (Loader::*)(MapReader&, const std::string&);
@@ -239,6 +241,7 @@ void Loader::ReadSections() {
       {"records", {"record", &Loader::ReadRecord}},          {"roles", {"role", &Loader::ReadRole}},
       {"schedules", {"schedule", &Loader::ReadSchedule}},    {"duties", {"duty", &Loader::ReadDuty}},
       {"texts", {"text", &Loader::ReadText}},                 {"instruments", {"instrument", &Loader::ReadInstrument}},
+      {"documents", {"document", &Loader::ReadDocument}},     {"choices", {"choice", &Loader::ReadChoice}},
   };
   MergeOverlay();
   for (const Section& section : sections_) {
@@ -1079,6 +1082,60 @@ void Loader::ReadInstrument(MapReader& map, const std::string& id) {
   if (row.scales.empty() && row.outcomes.empty()) map.Wrong("has neither scales nor outcomes");
   if (row.validity.empty() != (row.void_at_least == 0)) map.Wrong("'validity' and 'void_at_least' stand together or not at all");
   draft_.pack.instruments.emplace(id, std::move(row));
+}
+
+void Loader::ReadDocument(MapReader& map, const std::string& id) {
+  DocumentRow row;
+  ReadCommon(map, id, row);
+  Refer(Kind::kRecord, id, map.place(), map.what());
+  if (const auto parts = map.Need("parts")) {
+    const std::string what = absl::StrCat(map.what(), ": parts");
+    for (const Value& item : ReadList(*parts, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      DocumentRow::Part part;
+      part.name = ReadTextIn(reader, "name");
+      for (const auto& [says, place] : reader.Strings("says")) {
+        part.says.push_back(says);
+        draft_.document_says.push_back({id, says, place, what});
+      }
+      if (part.says.empty()) reader.Wrong("'says' names the fields that stand in it");
+      reader.Finish();
+      row.parts.push_back(std::move(part));
+    }
+  }
+  if (const auto signatures = map.Take("signatures")) {
+    const std::string what = absl::StrCat(map.what(), ": signatures");
+    for (const Value& item : ReadList(*signatures, what, *problems_)) {
+      MapReader reader(item, what, *problems_);
+      DocumentRow::Signature signature;
+      signature.name = ReadTextIn(reader, "name");
+      signature.field = reader.String("field");
+      if (!signature.field.empty()) draft_.document_says.push_back({id, signature.field, reader.place(), what});
+      reader.Finish();
+      row.signatures.push_back(std::move(signature));
+    }
+  }
+  row.notes = ReadReferences(map, "notes", Kind::kText);
+  if (const auto copy = map.Take("guardian_copy")) {
+    MapReader reader(*copy, absl::StrCat(map.what(), ": guardian_copy"), *problems_);
+    row.copy.emplace();
+    if (reader.Need("valid")) row.copy->valid = reader.Span("valid").value_or(absl::Hours(1));
+    if (row.copy->valid <= absl::ZeroDuration() || row.copy->valid > absl::Hours(24 * 400)) reader.Wrong("'valid' is a span of at most 400 days");
+    row.copy->text = ReadReference(reader, "text", Kind::kText);
+    if (row.copy->text.empty()) reader.Wrong("'text' names what stands beside the code");
+    reader.Finish();
+  }
+  const auto [entry, fresh] = draft_.pack.documents.emplace(id, std::move(row));
+  if (!fresh) map.Wrong("stands twice");
+}
+
+// No row of the protocol: words alone.
+void Loader::ReadChoice(MapReader& map, const std::string& id) {
+  Text text;
+  for (const std::string& language : draft_.languages) text[language] = map.NeedString(language);
+  map.Take("basis");
+  map.Take("for");
+  if (!draft_.pack.choices.emplace(id, std::move(text)).second) map.Wrong("stands twice");
 }
 
 void Loader::ReadText(MapReader& map, const std::string& id) {

@@ -42,6 +42,16 @@ const LadderRow* Pack::EmergencyLadder() const {
   return nullptr;
 }
 
+std::string Pack::ChoiceName(std::string_view field, std::string_view choice, std::string_view language) const {
+  for (const std::string& key : {std::string(field).append("-").append(choice), std::string(choice)}) {
+    const auto found = choices.find(key);
+    if (found == choices.end()) continue;
+    const auto words = found->second.find(std::string(language));
+    if (words != found->second.end()) return words->second;
+  }
+  return "";
+}
+
 const MessageText* Pack::ReportAnswer() const {
   for (const auto& [key, text] : texts) {
     if (text.answers_report) return &text;

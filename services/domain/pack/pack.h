@@ -5,6 +5,7 @@
 // fail are errors of ours, not of the pack's author.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -378,6 +379,34 @@ struct CalendarDays {
   std::vector<Span> holidays;
 };
 
+// What a printed document can say beside a record's own fields, in `says`. The engine knows each of them (intake/documents.cc).
+inline constexpr std::array<std::string_view, 18> kDocumentFacts{
+    "case.number",        "case.student",      "case.class",         "case.author",        "case.filed_time",     "case.received_time",
+    "case.observed_time", "case.discovered_time", "case.reported_time", "case.recorded_time", "case.reporter",   "case.level",
+    "case.indicators",    "case.holders",      "case.guardian",      "case.guardian_phone", "case.identity_checked", "case.signatures",
+};
+
+// How a record of the kind that its id names is printed. A kind without such a row is printed field by field, with a place for its author to sign.
+struct DocumentRow : Row {
+  struct Part {
+    Text name;
+    std::vector<std::string> says;  // fields of the record, and kDocumentFacts
+  };
+  struct Signature {
+    Text name;
+    std::string field;  // whose words are the signature; empty: signed by hand
+  };
+  // The guardian's copy, opened by an address that is printed as a code.
+  struct Copy {
+    absl::Duration valid = absl::ZeroDuration();  // after it was printed
+    std::string text;                             // what stands beside the code
+  };
+  std::vector<Part> parts;
+  std::vector<Signature> signatures;
+  std::vector<std::string> notes;  // texts at its end
+  std::optional<Copy> copy;
+};
+
 // What a message may say; checked at load against its fields (PRV-03).
 enum class Disclosure : std::uint8_t { kLeaves, kInside };
 
@@ -413,6 +442,9 @@ struct Pack {
   std::map<std::string, DutyRow> duties;
   std::map<std::string, InstrumentRow> instruments;
   std::map<std::string, MessageText> texts;
+  std::map<std::string, DocumentRow> documents;  // by record kind
+  // What choices of forms are called, by "choice", or by "field-choice" where one word has several meanings.
+  std::map<std::string, Text> choices;
   std::vector<std::string> channels;        // report channels
   CalendarDays calendar;
   // Each row as it was written, resolved, by section and id: what two packs are compared by.
@@ -428,6 +460,8 @@ struct Pack {
   const LadderRow* FindLadder(std::string_view id) const;
   // The ladder that break-glass rings; null: the pack has none.
   const LadderRow* EmergencyLadder() const;
+  // What a choice is called; empty: nothing says.
+  std::string ChoiceName(std::string_view field, std::string_view choice, std::string_view language) const;
   // What every reporter is told; null: the pack has no such text (it does not load then).
   const MessageText* ReportAnswer() const;
 };

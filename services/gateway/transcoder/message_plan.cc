@@ -111,6 +111,15 @@ absl::Status MessagePlans::Add(const pb::Descriptor* descriptor) {
       !plan.fields[0].field->is_repeated()) {
     plan.plain_text = plan.fields[0].field;
   }
+  const int content = plan.Find("content");
+  const int media_type = plan.Find("media_type");
+  if (plan.fields.size() == 2 && content >= 0 && media_type >= 0 &&
+      plan.fields[static_cast<size_t>(content)].kind == FieldPlan::Kind::kBytes &&
+      plan.fields[static_cast<size_t>(media_type)].kind == FieldPlan::Kind::kString) {
+    plan.raw_content = plan.fields[static_cast<size_t>(content)].field;
+    plan.raw_content_type = plan.fields[static_cast<size_t>(media_type)].field;
+  }
+  plan.printed = descriptor->full_name() == "vigil.document.v1.Document";
   return absl::OkStatus();
 }
 

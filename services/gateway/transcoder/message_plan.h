@@ -79,6 +79,11 @@ struct MessagePlan {
   const google::protobuf::FieldDescriptor* raw_body_type = nullptr;
   // A response that is nothing but a string `text` is answered as that text, not as JSON.
   const google::protobuf::FieldDescriptor* plain_text = nullptr;
+  // A response of bytes `content` and a string `media_type` is answered as those bytes.
+  const google::protobuf::FieldDescriptor* raw_content = nullptr;
+  const google::protobuf::FieldDescriptor* raw_content_type = nullptr;
+  // A vigil.document.v1.Document: answered as its pages, PDF.
+  bool printed = false;
 
   // -1 if there is none.
   int Find(std::string_view name) const;

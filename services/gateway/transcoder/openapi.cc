@@ -125,6 +125,10 @@ class Document {
     const MessagePlan& response = *plans_.Find(route.method->output_type());
     if (response.plain_text != nullptr) {
       answer["content"]["text/plain"]["schema"] = {{"type", "string"}};
+    } else if (response.printed) {
+      answer["content"]["application/pdf"]["schema"] = {{"type", "string"}, {"format", "binary"}};
+    } else if (response.raw_content != nullptr) {
+      answer["content"]["*/*"]["schema"] = {{"type", "string"}, {"format", "binary"}};
     } else {
       answer["content"]["application/json"]["schema"] = Reference(response);
     }

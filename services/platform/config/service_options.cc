@@ -51,6 +51,7 @@ const std::vector<Declaration>& Declarations() {
       {"provider_url", &O::provider_url, Text::kUrl, "the phone network"},
       {"provider_url_2", &O::provider_url_2, Text::kUrl, "a second phone network; absent: none"},
       {"callback_base_url", &O::callback_base_url, Text::kUrl, "where providers reach the gateway"},
+      {"public_url", &O::public_url, Text::kUrl, "where people outside reach the gateway; absent: documents carry no code"},
       {"log_level", &O::log_level, Text::kPlain, "least level that is logged"},
   };
   return all;

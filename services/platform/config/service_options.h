@@ -47,6 +47,7 @@ struct ServiceOptions {
   std::string provider_url;
   std::string provider_url_2;          // a second provider; absent: none
   std::string callback_base_url;       // where providers reach the gateway's /callbacks
+  std::string public_url;              // where people outside reach the gateway, in the codes of printed documents
   std::string log_level = "info";      // debug, info, warn, error
 };
 
