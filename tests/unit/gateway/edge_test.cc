@@ -23,6 +23,17 @@ using ::testing::HasSubstr;
 constexpr char kReports[] = "/api/v1/schools/s1/reports";
 constexpr char kReport[] = R"({"student":{"id":"st1"},"signals":["W1a"],"narrative":"n"})";
 
+// Answers with what it is told, and keeps what it was given.
+class FakePrinter final : public document::Printer {
+ public:
+  void Print(const document::Document& document, Done done) override {
+    printed.push_back(document);
+    done(answer);
+  }
+  absl::StatusOr<std::string> answer = "%PDF-pages";
+  std::vector<document::Document> printed;
+};
+
 class EdgeTest : public ::testing::Test {
  protected:
   EdgeTest()
@@ -30,7 +41,7 @@ class EdgeTest : public ::testing::Test {
         key_(SigningKey::FromSeed(std::string(kSigningSeedBytes, 'k')).value()),
         sessions_(key_.verify_key(), clock_),
         permissions_({{"leader",
-                       {"report", "case.read", "case.list", "case.close", "record.file", "audit.read", "events.read",
+                       {"report", "case.read", "case.list", "case.close", "record.file", "record.read", "audit.read", "events.read",
                         "directory.write"}},
                       {"integration", {"report"}}}),
         registry_("gateway", "test"),
@@ -50,6 +61,9 @@ class EdgeTest : public ::testing::Test {
     parts.events = events_.get();
     parts.upstreams = {{"vigil.intake.v1", &intake_}, {"vigil.audit.v1", &audit_}};
     parts.notification = &notification_;
+    parts.intake = &intake_;
+    parts.printer = &printer_;
+    parts.public_url = "https://school.example";
     parts.sandbox_secret = Secret<std::string>("s3cret");
     parts.pages = {{"/", {{{"Content-Type", "text/html"}}, "<p>"}}};
     parts.metrics_text = [this] { return registry_.Text(); };
@@ -108,6 +122,7 @@ class EdgeTest : public ::testing::Test {
   FakeUpstream intake_;
   FakeUpstream audit_;
   FakeUpstream notification_;
+  FakePrinter printer_;
   std::unique_ptr<EventStreams> events_;
   std::unique_ptr<Edge> edge_;
 };
@@ -127,6 +142,106 @@ TEST_F(EdgeTest, AReportReachesIntakeAndItsReceiptTheReporter) {
   ASSERT_TRUE(request.ParseFromString(intake_.asked[0].request));
   EXPECT_EQ(request.school(), "s1");
   EXPECT_EQ(request.student().id(), "st1");
+}
+
+std::string ADocument() {
+  document::v1::Document document;
+  document.set_title("移交书");
+  document.set_file_name("document-A1/../\"x");
+  document.set_copy_path("/d/token");
+  document.set_copy_words("扫码");
+  document.add_head()->set_value("v");
+  return document.SerializeAsString();
+}
+
+TEST_F(EdgeTest, ADocumentIsAnsweredAsItsPages) {
+  intake_.answer = ADocument();
+  const HttpResponse response = Get("/api/v1/cases/c1/records/d1/document");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "%PDF-pages");
+  EXPECT_EQ(response.headers.Find("Content-Type"), "application/pdf");
+  EXPECT_EQ(response.headers.Find("Content-Disposition"), "attachment; filename=\"document-A1-----x.pdf\"");
+  EXPECT_EQ(response.headers.Find("Cache-Control"), "no-store");
+  EXPECT_EQ(response.headers.Find("X-Content-Type-Options"), "nosniff");
+  ASSERT_EQ(printer_.printed.size(), 1u);
+  EXPECT_EQ(printer_.printed[0].copy_url, "https://school.example/d/token");
+  EXPECT_EQ(printer_.printed[0].head[0].value, "v");
+}
+
+TEST_F(EdgeTest, WhatIntakeRefusesIsNotPrinted) {
+  intake_.answer = absl::PermissionDeniedError("not yours");
+  EXPECT_EQ(Get("/api/v1/cases/c1/records/d1/document").status, 403);
+  EXPECT_TRUE(printer_.printed.empty());
+}
+
+TEST_F(EdgeTest, ABusyPrinterIsAskedAgainLater) {
+  intake_.answer = ADocument();
+  printer_.answer = absl::ResourceExhaustedError("too many");
+  const HttpResponse busy = Get("/api/v1/cases/c1/records/d1/document");
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_TRUE(busy.headers.Find("Retry-After").has_value());
+  printer_.answer = absl::OutOfRangeError("too long");
+  EXPECT_EQ(Get("/api/v1/cases/c1/records/d1/document").status, 413);
+}
+
+HttpRequest Scan(const std::string& path, const std::string& address = "10.9.9.9") {
+  HttpRequest request;
+  request.method = "GET";
+  request.target = path;
+  request.path = path;
+  request.peer_address = address;
+  return request;
+}
+
+TEST_F(EdgeTest, AGuardiansCopyNeedsNothingButItsAddress) {
+  intake_.answer = ADocument();
+  const HttpResponse response = Handle(Scan("/d/abc-_9"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "%PDF-pages");
+  EXPECT_EQ(response.headers.Find("Referrer-Policy"), "no-referrer");
+  EXPECT_EQ(response.headers.Find("Cache-Control"), "no-store");
+  EXPECT_THAT(std::string(*response.headers.Find("Content-Disposition")), HasSubstr("inline"));
+  intake::v1::OpenCopyRequest asked;
+  ASSERT_TRUE(asked.ParseFromString(intake_.asked.back().request));
+  EXPECT_EQ(asked.token(), "abc-_9");
+  EXPECT_EQ(Metadata("vigil-person"), "(none)") << "nobody's rights go with it";
+}
+
+TEST_F(EdgeTest, WhatIsNoAddressOfACopyIsNotAskedFor) {
+  for (const char* path : {"/d/", "/d/a/b", "/d/a%20b", "/d/a.b"}) EXPECT_EQ(Handle(Scan(path)).status, 404) << path;
+  EXPECT_EQ(Handle(Scan("/d/" + std::string(257, 'a'))).status, 404);
+  EXPECT_TRUE(intake_.asked.empty());
+  HttpRequest post = Scan("/d/abc");
+  post.method = "POST";
+  EXPECT_EQ(Handle(post).status, 405);
+}
+
+TEST_F(EdgeTest, RefusalsOfACopyReadAlikeAndGuessingIsSlow) {
+  for (const absl::Status& status : {absl::NotFoundError("a"), absl::PermissionDeniedError("b"), absl::InternalError("c")}) {
+    intake_.answer = status;
+    EXPECT_EQ(Handle(Scan("/d/abc", "10.1.1.1")).status, 404);
+  }
+  intake_.answer = absl::UnavailableError("log");
+  EXPECT_EQ(Handle(Scan("/d/abc", "10.1.1.1")).status, 503);
+  int refused = 0;
+  for (int i = 0; i < 100; ++i) refused += Handle(Scan("/d/abc", "10.2.2.2")).status == 429 ? 1 : 0;
+  EXPECT_GE(refused, 75);
+  EXPECT_EQ(Handle(Scan("/d/abc", "10.3.3.3")).status, 503) << "others are not held up";
+}
+
+TEST_F(EdgeTest, AnAttachmentIsAnsweredAsItsBytesToBeKeptAsAFile) {
+  intake::v1::AttachmentContent content;
+  content.set_content(std::string("\x89PNG\0<script>", 13));
+  content.set_media_type("image/png");
+  intake_.answer = content.SerializeAsString();
+  const HttpResponse response = Get("/api/v1/schools/s1/attachments/a1");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, content.content());
+  EXPECT_EQ(response.headers.Find("Content-Type"), "image/png");
+  EXPECT_EQ(response.headers.Find("Content-Disposition"), "attachment");
+  EXPECT_EQ(response.headers.Find("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(response.headers.Find("Cache-Control"), "no-store");
+  EXPECT_EQ(Get("/api/v1/schools/s2/attachments/a1").status, 403);
 }
 
 TEST_F(EdgeTest, TheCallerGoesOnAsMetadata) {

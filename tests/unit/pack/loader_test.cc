@@ -17,6 +17,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string TestDigest(std::string_view) { return "0123456789abcdef"; }
 
@@ -439,6 +440,35 @@ TEST(LoaderTest, LevelNamesCountAsWholeWords) {
   std::string& text = files["texts.yaml"];
   text.replace(text.find("en: call"), 8, "en: Highway school, call");
   EXPECT_THAT(ProblemsOf(files), ElementsAre());
+}
+
+// How a record is printed may name its fields, what the engine knows, and nothing else.
+TEST(LoaderTest, ADocumentSaysOnlyWhatThereIs) {
+  PackFiles files = SmallPack();
+  files["documents.yaml"] = R"(documents:
+  form:
+    name: {zh-CN: 表, en: form}
+    parts:
+      - name: {zh-CN: 一, en: one}
+        says: [case.student, case.colour, nothing]
+    notes: [gone]
+    guardian_copy: {valid: 1h}
+    for: [A]
+    basis: school_setting
+  other:
+    name: {zh-CN: 另, en: other}
+    parts: []
+    for: [A]
+    basis: school_setting
+choices:
+  yes_please: {zh-CN: 是}
+)";
+  const std::vector<std::string> problems = ProblemsOf(files);
+  for (const char* wrong : {"'case.colour' is no field of record form", "'nothing' is no field of record form", "there is no text 'gone'", "'text' names what stands beside the code",
+                            "there is no record 'other'", "choice yes_please"}) {
+    EXPECT_THAT(problems, Contains(HasSubstr(wrong)));
+  }
+  EXPECT_THAT(problems, Not(Contains(HasSubstr("case.student"))));
 }
 
 TEST(LoaderTest, PackWithoutHeadIsOneProblem) {

@@ -327,6 +327,30 @@ TEST_F(PrimarySchoolTest, HighByASignalPutsTheChildInSight) {
   }
 }
 
+// What is printed is signed: no word of a form may be missing from it, nor stand there as a code.
+TEST_F(PrimarySchoolTest, EveryChoiceOfEveryFormHasAName) {
+  for (const auto& [id, record] : pack().records) {
+    for (const FieldRow& field : record.fields) {
+      for (const std::string& choice : field.choices) {
+        for (const char* language : {"zh-CN", "en"}) EXPECT_NE(pack().ChoiceName(field.id, choice, language), "") << id << "." << field.id << "=" << choice;
+      }
+    }
+  }
+  EXPECT_EQ(pack().ChoiceName("guardians_informed", "held", "zh-CN"), "暂缓联系，待决定");
+  EXPECT_EQ(pack().ChoiceName("outcome", "held", "zh-CN"), "已进行");
+}
+
+TEST_F(PrimarySchoolTest, DocumentsSayEveryFieldOfTheirForms) {
+  EXPECT_THAT(pack().documents, IsSupersetOf({::testing::Key("written_report"), ::testing::Key("handover"), ::testing::Key("agreement")}));
+  for (const auto& [id, document] : pack().documents) {
+    std::vector<std::string> said;
+    for (const DocumentRow::Part& part : document.parts) said.insert(said.end(), part.says.begin(), part.says.end());
+    for (const DocumentRow::Signature& signature : document.signatures) said.push_back(signature.field);
+    for (const FieldRow& field : pack().records.at(id).fields) EXPECT_THAT(said, Contains(field.id)) << id;
+  }
+  EXPECT_FALSE(pack().documents.at("written_report").copy.has_value()) << "inside the school only";
+}
+
 TEST_F(PrimarySchoolTest, HasTheTextsOfTheMessagesPage) {
   for (const char* id : {"severe_call", "severe_sms", "connecting_call", "call_back_call", "taken_already", "guardian_script", "guardian_call_back_sms", "shift_sms",
                          "written_report_overdue_sms", "handover_sms", "receipt", "drill", "drill_broken_off", "break_glass_call", "break_glass_access", "gap_call"}) {
