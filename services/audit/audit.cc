@@ -62,10 +62,9 @@ std::vector<std::string> Bytes(const std::vector<Digest>& hashes) {
 
 }  // namespace
 
-Audit::Audit(std::shared_ptr<const domain::Pack> pack, std::unique_ptr<Ledger> ledger, std::unique_ptr<TimelineStore> store, Loop* worker,
+Audit::Audit(std::unique_ptr<Ledger> ledger, std::unique_ptr<TimelineStore> store, Loop* worker,
              const Clock* real_clock, metrics::Registry* registry, AuditOptions options)
-    : pack_(std::move(pack)),
-      ledger_(std::move(ledger)),
+    : ledger_(std::move(ledger)),
       store_(std::move(store)),
       worker_(worker),
       real_clock_(real_clock),
@@ -83,6 +82,33 @@ Audit::~Audit() = default;
 
 LoopHooks Audit::worker_hooks() {
   return {.on_wake = [this] { return OnWorkerWake(); }};
+}
+
+void Audit::Attach(Machine* machine) {
+  loop_ = machine->loop();
+  common_ = {machine->packs().common()};
+}
+
+// ------------------------------------------------------------------------------------------------ packs
+
+void Audit::OnPackAdopted(const SchoolEntry& school) {
+  if (caught_up_) return TellWorker(school);
+  changed_packs_.insert(&school);
+}
+
+// Only what is in force at the end of the past is worth resolving.
+void Audit::OnCaughtUp() {
+  caught_up_ = true;
+  for (const SchoolEntry* school : std::exchange(changed_packs_, {})) TellWorker(*school);
+}
+
+void Audit::TellWorker(const SchoolEntry& school) {
+  worker_->Post([this, id = school.state.school, packs = school.all_packs()]() mutable { packs_[id] = std::move(packs); });
+}
+
+const Packs& Audit::PacksOf(std::string_view school) const {
+  const auto own = packs_.find(school);
+  return own == packs_.end() ? common_ : own->second;
 }
 
 // ------------------------------------------------------------------------------------------------ folding
@@ -203,8 +229,9 @@ absl::StatusOr<std::vector<StoredCommit>> Audit::AddToStore(const std::vector<Fo
 // ------------------------------------------------------------------------------------------------ answering
 
 absl::Status Audit::Authorize(const Caller& caller, std::string_view permission, std::string_view school) const {
-  const auto role = pack_->roles.find(caller.role);
-  if (role == pack_->roles.end() || std::find(role->second.may.begin(), role->second.may.end(), permission) == role->second.may.end()) {
+  const domain::Pack& pack = *PacksOf(school).front();
+  const auto role = pack.roles.find(caller.role);
+  if (role == pack.roles.end() || std::find(role->second.may.begin(), role->second.may.end(), permission) == role->second.may.end()) {
     return absl::PermissionDeniedError("this role may not do that");
   }
   if (caller.school != kEverySchool && caller.school != school) return absl::PermissionDeniedError("another school's");
@@ -257,7 +284,7 @@ bool Audit::AnswerTimeline(const WaitingTimeline& waiting, bool last_try) {
       return true;
     }
   }
-  for (v1::TimelineRow& row : *timeline.mutable_events()) row.set_summary(Summary(*pack_, row, waiting.request.language()));
+  for (v1::TimelineRow& row : *timeline.mutable_events()) row.set_summary(Summary(PacksOf(row.school()), row, waiting.request.language()));
   waiting.reply(std::move(timeline));
   return true;
 }
@@ -382,7 +409,7 @@ bool Audit::Give(Stream& stream, const StoredCommit& commit) {
   v1::Timeline timeline;
   if (!IsRecused(commit, stream.person) && timeline.ParseFromString(commit.rows)) {
     for (v1::TimelineRow& row : *timeline.mutable_events()) {
-      row.set_summary(Summary(*pack_, row, stream.language));
+      row.set_summary(Summary(PacksOf(row.school()), row, stream.language));
       room = stream.sink->Offer(std::move(row)) && room;
     }
   }

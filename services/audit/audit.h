@@ -9,8 +9,10 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +22,8 @@
 #include "absl/time/time.h"
 #include "audit/ledger/ledger.h"
 #include "audit/rows.h"
+#include "audit/summary.h"
 #include "audit/timeline_store.h"
-#include "domain/pack/pack.h"
 #include "machine/loop.h"
 #include "machine/machine.h"
 #include "platform/clock/clock.h"
@@ -58,16 +60,18 @@ struct AuditOptions {
 class Audit final : public Service {
  public:
   // All outlive it; `registry` may be null. `worker` runs its hooks() and must be stopped before this ends. `real_clock` is the worker's.
-  Audit(std::shared_ptr<const domain::Pack> pack, std::unique_ptr<Ledger> ledger, std::unique_ptr<TimelineStore> store, Loop* worker,
+  Audit(std::unique_ptr<Ledger> ledger, std::unique_ptr<TimelineStore> store, Loop* worker,
         const Clock* real_clock, metrics::Registry* registry, AuditOptions options = {});
   ~Audit() override;
 
-  // Once, before anything else: the machine's loop.
-  void Attach(Loop* loop) { loop_ = loop; }
+  // Once, after it was given to the machine and before that starts.
+  void Attach(Machine* machine);
   LoopHooks worker_hooks();
 
   // On the machine's loop.
   void OnCommit(const AppliedCommit& applied) override;
+  void OnPackAdopted(const SchoolEntry& school) override;
+  void OnCaughtUp() override;
 
   // From any thread; replies come on the worker.
   void GetTimeline(const Caller& caller, const v1::GetTimelineRequest& request, Reply<v1::Timeline> reply);
@@ -128,7 +132,10 @@ class Audit final : public Service {
   v1::Entry EntryFor(const Caller& caller, LedgerEntry entry) const;
   void OnWorker(std::function<void()> task);
 
-  const std::shared_ptr<const domain::Pack> pack_;
+  // Of the school, the one in force first; of any other, the common one.
+  const Packs& PacksOf(std::string_view school) const;
+  void TellWorker(const SchoolEntry& school);
+
   const std::unique_ptr<Ledger> ledger_;
   const std::unique_ptr<TimelineStore> store_;
   Loop* const worker_;
@@ -138,6 +145,9 @@ class Audit final : public Service {
 
   // On the machine's loop.
   Loop* loop_ = nullptr;
+  bool caught_up_ = false;
+  // Schools whose pack changed while the past was read.
+  std::set<const SchoolEntry*> changed_packs_;
   std::array<std::uint64_t, kPartitions> stored_at_start_{};
   std::vector<Folded> folded_;
 
@@ -145,6 +155,8 @@ class Audit final : public Service {
   std::vector<Folded> handed_over_;
 
   // On the worker.
+  Packs common_;
+  std::map<std::string, Packs, std::less<>> packs_;
   std::vector<Folded> queue_;
   absl::Time store_at_ = absl::InfinitePast();
   std::vector<WaitingTimeline> waiting_;

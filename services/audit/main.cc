@@ -57,10 +57,10 @@ int main(int argc, char** argv) {
 
   vigil::SystemClock real_clock;
   vigil::ThreadLoop worker(&real_clock);
-  vigil::audit::Audit audit((*host)->shared_pack(), *std::move(ledger), *std::move(store), &worker, &real_clock, &(*host)->metrics());
-  audit.Attach((*host)->loop());
-  worker.Start(audit.worker_hooks());
+  vigil::audit::Audit audit(*std::move(ledger), *std::move(store), &worker, &real_clock, &(*host)->metrics());
   (*host)->Attach(&audit);
+  audit.Attach(&(*host)->machine());
+  worker.Start(audit.worker_hooks());
   const auto handler = vigil::audit::MakeHandler(&audit);
   const absl::Status started = (*host)->Start({handler.get()});
   if (!started.ok()) {

@@ -167,13 +167,15 @@ std::string NameOf(const domain::Row* row, const std::string& id, Language langu
 }
 
 template <typename Rows>
-std::string NameIn(const Rows& rows, const std::string& id, Language language) {
-  const auto row = rows.find(id);
-  return NameOf(row == rows.end() ? nullptr : &row->second, id, language);
+std::string NameIn(const Packs& packs, Rows domain::Pack::*rows, const std::string& id, Language language) {
+  for (const auto& pack : packs) {
+    if (const auto row = ((*pack).*rows).find(id); row != ((*pack).*rows).end()) return NameOf(&row->second, id, language);
+  }
+  return id;
 }
 
 struct Writer {
-  const domain::Pack& pack;
+  const Packs& packs;
   const v1::TimelineRow& row;
   Language language;
 
@@ -188,12 +190,13 @@ struct Writer {
   }
 
   std::string As(std::string_view form, const std::string& value) const {
-    if (form == "clock") return NameIn(pack.clocks, value, language);
-    if (form == "ladder") return NameIn(pack.ladders, value, language);
-    if (form == "role") return NameIn(pack.roles, value, language);
-    if (form == "duty") return NameIn(pack.duties, value, language);
-    if (form == "record") return NameIn(pack.records, value, language);
-    if (form == "schedule") return NameIn(pack.schedules, value, language);
+    if (form == "clock") return NameIn(packs, &domain::Pack::clocks, value, language);
+    if (form == "ladder") return NameIn(packs, &domain::Pack::ladders, value, language);
+    if (form == "role") return NameIn(packs, &domain::Pack::roles, value, language);
+    if (form == "duty") return NameIn(packs, &domain::Pack::duties, value, language);
+    if (form == "record") return NameIn(packs, &domain::Pack::records, value, language);
+    if (form == "schedule") return NameIn(packs, &domain::Pack::schedules, value, language);
+    const domain::Pack& pack = *packs.front();
     if (form == "level") return pack.Rank(value) < 0 ? value : NameOf(&pack.Level(pack.Rank(value)), value, language);
     if (form == "next") return absl::StrCat(std::atoi(value.c_str()) + 1);
     if (form == "time") {
@@ -242,11 +245,11 @@ struct Writer {
 
 }  // namespace
 
-std::string Summary(const domain::Pack& pack, const v1::TimelineRow& row, std::string_view language) {
+std::string Summary(const Packs& packs, const v1::TimelineRow& row, std::string_view language) {
   const auto words = Templates().find(row.type());
   if (words == Templates().end()) return row.type();
   const Language chosen = Choose(language);
-  return Writer{pack, row, chosen}.Fill(words->second[chosen]);
+  return Writer{packs, row, chosen}.Fill(words->second[chosen]);
 }
 
 }  // namespace vigil::audit

@@ -156,6 +156,25 @@ Classification Classify(const Pack& pack, const ReportFacts& report, const FileS
   return result;
 }
 
+Classification Classify(const Pack& of_case, const Pack& in_force, const ReportFacts& report, const FileState* file) {
+  Classification result = Classify(of_case, report, file);
+  if (&of_case == &in_force) return result;
+  Classification newer = Classify(in_force, report, file);
+  for (FiredRule& fired : newer.fired) {
+    const bool fired_too = std::any_of(result.fired.begin(), result.fired.end(), [&](const FiredRule& other) { return other.rule == fired.rule; });
+    if (!fired_too) result.fired.push_back(std::move(fired));
+  }
+  for (std::string& clock : newer.starts) {
+    if (of_case.FindClock(clock) != nullptr && !Contains(result.starts, clock)) result.starts.push_back(std::move(clock));
+  }
+  for (std::string& advice : newer.advice) {
+    if (!Contains(result.advice, advice)) result.advice.push_back(std::move(advice));
+  }
+  const int before = result.level.empty() ? -1 : of_case.Rank(result.level);
+  if (!newer.level.empty() && of_case.Rank(newer.level) > before) result.level = newer.level;
+  return result;
+}
+
 bool IsTrigger(const Pack& pack, const ReportFacts& report, const std::string& level, const FileState* file) {
   const int before = EffectiveRank(pack, file);
   const int after = std::max(before, level.empty() ? 0 : pack.Rank(level));

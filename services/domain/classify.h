@@ -37,6 +37,11 @@ struct Classification {
 // `file` may be null: a student never reported before.
 Classification Classify(const Pack& pack, const ReportFacts& report, const FileState* file);
 
+// The same of a report on a case that may have been opened under an earlier version of the school's pack than the one in force: the rules of
+// both look at it, and the higher proposal counts, in the case's own levels and clocks. What has been tightened since protects this child too;
+// what has been loosened since does not change this case (ORG-21).
+Classification Classify(const Pack& of_case, const Pack& in_force, const ReportFacts& report, const FileState* file);
+
 // The higher of the provisional and the final level; rank 0 without a case.
 int EffectiveRank(const Pack& pack, const FileState* file);
 

@@ -11,6 +11,7 @@
 #include "domain/calendar.h"
 #include "domain/form.h"
 #include "domain/on_call.h"
+#include "domain/school.h"
 #include "domain/school_time.h"
 
 namespace vigil::domain {
@@ -99,7 +100,9 @@ bool IsDone(const DutyState& duty) { return IsSet(duty.done_time); }
 DutiesDue NextDuties(const Pack& pack, const SchoolState& school, const FileState& file, absl::Time now) {
   DutiesDue due;
   const Calendar calendar(pack, school);
-  const absl::Time begun = file.current->opened_time;
+  // A row that the school's pack has brought since is owed from then on, and nothing older than it.
+  const PackVersion* in_force = FindPackVersion(school, school.pack);
+  const absl::Time begun = std::max(file.current->opened_time, in_force == nullptr ? absl::InfinitePast() : in_force->adopted_time);
   for (const auto& [id, row] : pack.duties) {
     if (row.every == DutyRow::Every::kEvent) continue;
     const absl::Time last = LastOpened(file, id);

@@ -27,6 +27,7 @@ struct CommitPosition {
 };
 
 struct FoldContext {
+  // The version under which the file's open case was opened; without one, and for what a school owes, the version in force in the school.
   const Pack& pack;
   const SchoolState& school;
   CommitPosition position;

@@ -19,6 +19,8 @@ struct Fold {
   Applied& applied;
 
   const Pack& pack() const { return context.pack; }
+  // By which a case that is opened now is decided to its end.
+  const std::string& VersionInForce() const { return context.school.pack.empty() ? context.pack.digest : context.school.pack; }
   absl::Time now() const { return commit.recorded_time; }
   double speed() const { return commit.clock_speed > 0 ? commit.clock_speed : 1; }
   CaseState& current() const { return *file.current; }

@@ -51,7 +51,7 @@ void Fold::OpenCaseIfNone(const std::string& case_id) const {
   file.file = commit.file;
   file.school = commit.school;
   file.current = CaseState{.case_id = case_id, .phase = CasePhase::kOpen, .opened_time = now()};
-  current().pack = commit.pack;
+  current().pack = VersionInForce();
   current().code = SpokenCode(case_id);
 }
 

@@ -19,7 +19,7 @@ void Fold::operator()(const SchoolFileOpened&) const {
   file.duties.emplace();
   // Not a child's: it is where the school's notices are raised.
   file.current = CaseState{.phase = CasePhase::kOpen, .opened_time = now()};
-  current().pack = commit.pack;
+  current().pack = VersionInForce();
 }
 
 void Fold::operator()(const DutyOpened& e) const { NoteDutyOpened(file, e); }

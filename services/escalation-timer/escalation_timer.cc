@@ -99,20 +99,21 @@ double SpeedOf(const domain::Commit& commit) { return commit.clock_speed > 0 ? c
 
 }  // namespace
 
-EscalationTimer::EscalationTimer(const domain::Pack* pack, const Clock* clock, metrics::Registry* registry)
-    : pack_(*pack), clock_(clock), registry_(registry) {
+EscalationTimer::EscalationTimer(const domain::Pack* common, const Clock* clock, metrics::Registry* registry)
+    : clock_(clock), registry_(registry) {
   if (registry == nullptr) return;
   lateness_ = registry->Get(metrics::kClockLateness);
   taken_ = registry->Get(metrics::kAlertTaken);
   untaken_ = registry->Get(metrics::kAlertsUntaken);
   gap_seconds_ = registry->Get(metrics::kSupervisionGap);
-  for (const auto& [id, row] : pack_.clocks) Kind(id);
+  for (const auto& [id, row] : common->clocks) Kind(id);
   registry->OnScrape([this] { CountOpenGaps(); });
 }
 
 Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::SchoolState& school, absl::Time now) {
   Plan plan;
   if (!domain::HasOpenCase(file.state)) return plan;
+  const domain::Pack& pack = file.pack();
   std::optional<Due> first;
   const auto consider = [&](Due due) {
     if (due.not_before > now) {
@@ -122,20 +123,20 @@ Service::Plan EscalationTimer::PlanFor(const FileEntry& file, const domain::Scho
     }
   };
   for (const domain::ClockState& clock : file.state.current->clocks) {
-    const std::optional<domain::ClockDue> next = domain::NextDue(pack_, clock);
+    const std::optional<domain::ClockDue> next = domain::NextDue(pack, clock);
     if (!next || (next->what == domain::ClockDue::What::kWarning && Planted("no-warnings"))) continue;
     consider({.not_before = next->not_before,
-              .priority = PriorityOfClock(pack_, *pack_.FindClock(clock.kind), next->what),
+              .priority = PriorityOfClock(pack, *pack.FindClock(clock.kind), next->what),
               .clock = &clock,
               .what = next->what,
               .ordinal = next->ordinal});
   }
   for (const domain::AlertState& alert : file.state.current->alerts) {
-    std::optional<domain::Climb> climb = domain::NextClimb(pack_, school, file.state, alert, now);
+    std::optional<domain::Climb> climb = domain::NextClimb(pack, school, file.state, alert, now);
     if (!climb || Planted("ladder-never-climbs")) continue;
-    consider({.not_before = climb->not_before, .priority = PriorityOfLadder(pack_, alert.ladder), .climb = std::move(climb->event)});
+    consider({.not_before = climb->not_before, .priority = PriorityOfLadder(pack, alert.ladder), .climb = std::move(climb->event)});
   }
-  if (const absl::Time at = domain::CoverFailsAt(pack_, school, file.state, now); at != absl::InfiniteFuture()) {
+  if (const absl::Time at = domain::CoverFailsAt(pack, school, file.state, now); at != absl::InfiniteFuture()) {
     consider({.not_before = at, .priority = kSeverePriority, .cover = true});
   }
   if (!first) return PlanStanding(file, school, now, std::move(plan));
@@ -151,12 +152,13 @@ Service::Plan EscalationTimer::PlanStanding(const FileEntry& file, const domain:
     plan.due = Draft{.cause = std::move(cause), .school = file.state.school, .file = file.state.file, .actor = {.person = kActor}, .events = std::move(events)};
     plan.priority = kPriority;
   };
+  const domain::Pack& pack = file.pack();
   if (!file.state.current->rosters.empty()) {
-    const std::vector<domain::RosterFellShort> fell = domain::RostersShort(pack_, school, file.state);
+    const std::vector<domain::RosterFellShort> fell = domain::RostersShort(pack, school, file.state);
     if (!fell.empty()) draft(absl::StrCat("short/", file.state.file, "/", fell.front().kind, "/", file.state.version), {{fell.front()}});
   }
   if (!file.state.duties) return plan;
-  domain::DutiesDue duties = domain::NextDuties(pack_, school, file.state, now);
+  domain::DutiesDue duties = domain::NextDuties(pack, school, file.state, now);
   plan.wake = std::min(plan.wake, duties.wake);
   // One commit each: each is checked where it lands.
   if (!duties.events.empty()) draft(absl::StrCat("duty/", file.state.file, "/", file.state.version), {std::move(duties.events.front())});
@@ -228,7 +230,7 @@ void EscalationTimer::Count(const FileEntry& file) {
       if (clock.phase == domain::ClockPhase::kOverdue) ++now.overdue[clock.kind];
     }
     for (const domain::AlertState& alert : file.state.current->alerts) {
-      const domain::LadderRow* ladder = pack_.FindLadder(alert.ladder);
+      const domain::LadderRow* ladder = file.pack().FindLadder(alert.ladder);
       if (alert.phase == domain::AlertPhase::kOpen && ladder != nullptr && ladder->takeable) ++now.untaken;
     }
   }

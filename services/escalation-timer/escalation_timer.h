@@ -18,8 +18,8 @@ namespace vigil {
 
 class EscalationTimer final : public Service {
  public:
-  // All outlive it; `registry` may be null (nothing is counted).
-  EscalationTimer(const domain::Pack* pack, const Clock* clock, metrics::Registry* registry);
+  // All outlive it; `registry` may be null (nothing is counted). The clocks of the common pack are shown from the start, a school's own when they run.
+  EscalationTimer(const domain::Pack* common, const Clock* clock, metrics::Registry* registry);
 
   // Once, before anything else.
   void Attach(Machine* machine) { machine_ = machine; }
@@ -51,7 +51,6 @@ class EscalationTimer final : public Service {
   // A gap that is still open grows while nothing is committed.
   void CountOpenGaps();
 
-  const domain::Pack& pack_;
   const Clock* const clock_;
   metrics::Registry* const registry_;
   Machine* machine_ = nullptr;

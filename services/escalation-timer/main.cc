@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   if (auto code = vigil::ParseOptions(kIdentity, {}, argc, argv, options)) return *code;
   auto host = vigil::ServiceHost::Open(kIdentity, options);
   if (!host.ok()) return vigil::CannotStart(host.status());
-  vigil::EscalationTimer service(&(*host)->pack(), (*host)->clock(), &(*host)->metrics());
+  vigil::EscalationTimer service(&(*host)->common_pack(), (*host)->clock(), &(*host)->metrics());
   (*host)->Attach(&service);
   service.Attach(&(*host)->machine());
   if (absl::Status started = (*host)->Start({}); !started.ok()) return vigil::CannotStart(started);

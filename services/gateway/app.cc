@@ -81,7 +81,9 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadRoles(const 
   const auto pack = domain::LoadPack(*files, PackDigest);
   if (!pack.ok()) return pack.status();
   std::map<std::string, std::vector<std::string>> roles;
-  for (const auto& [id, role] : (*pack)->roles) roles[id] = role.may;
+  for (const auto& [id, role] : (*pack)->roles) {
+    if (role.basis == domain::Basis::kProtocol) roles[id] = role.may;
+  }
   return roles;
 }
 

@@ -139,9 +139,9 @@ absl::Status ServiceHost::Load() {
   }
   const auto files = ReadPackDirectory(options_.pack);
   if (!files.ok()) return files.status();
-  auto pack = domain::LoadPack(*files, PackDigest);
-  if (!pack.ok()) return pack.status();
-  pack_ = *std::move(pack);
+  auto packs = PackLibrary::Open(*files, PackDigest);
+  if (!packs.ok()) return packs.status();
+  packs_ = *std::move(packs);
 
   const absl::StatusOr<std::string> trusted = ReadText(options_.trusted_sources);
   if (!trusted.ok()) return trusted.status();
@@ -185,7 +185,7 @@ absl::Status ServiceHost::Load() {
 }
 
 void ServiceHost::Attach(Service* service) {
-  machine_ = std::make_unique<Machine>(pack_, log_.get(), &clock_, loop_.get(), service, machine_options_);
+  machine_ = std::make_unique<Machine>(packs_.get(), log_.get(), &clock_, loop_.get(), service, machine_options_);
   if (snapshot_store_ == nullptr) return;
   const absl::StatusOr<std::string> program = ReadText("/proc/self/exe");
   if (!program.ok()) return;  // without it nothing tells whether a snapshot is of this program
@@ -228,7 +228,7 @@ absl::Status ServiceHost::Start(const std::vector<grpc::Service*>& services, std
   lifecycle_.OnStop("watcher", [this] { StopWatching(); });
   lifecycle_.OnStop("metrics", [this] { exposer_.reset(); });
   lifecycle_.OnStop("grpc", [this] { StopServing(); });
-  log::Info("started", {{"grpc_port", server_->port()}, {"metrics_port", exposer_->port()}, {"pack", log::Id(pack_->digest)}});
+  log::Info("started", {{"grpc_port", server_->port()}, {"metrics_port", exposer_->port()}, {"pack", log::Id(common_pack().digest)}});
   return absl::OkStatus();
 }
 

@@ -6,7 +6,7 @@
 //   if (auto code = vigil::ParseOptions(kIdentity, {}, argc, argv, options)) return *code;
 //   auto host = vigil::ServiceHost::Open(kIdentity, options);
 //   if (!host.ok()) return vigil::CannotStart(host.status());
-//   vigil::RiskRules service(&(*host)->pack());
+//   vigil::RiskRules service;
 //   (*host)->Attach(&service);
 //   if (absl::Status started = (*host)->Start({}); !started.ok()) return vigil::CannotStart(started);
 //   return vigil::RunUntilSignal(signals, (*host)->lifecycle());
@@ -85,8 +85,8 @@ class ServiceHost {
   Lifecycle& lifecycle() { return lifecycle_; }
 
   const config::ServiceOptions& options() const { return options_; }
-  std::shared_ptr<const domain::Pack> shared_pack() const { return pack_; }
-  const domain::Pack& pack() const { return *pack_; }
+  // The pack as installed, without what any school has laid over it.
+  const domain::Pack& common_pack() const { return *packs_->common(); }
   // The domain clock: a rehearsal's may run faster, once the log has said so.
   Clock* clock() { return &clock_; }
   Log* log() { return log_.get(); }
@@ -127,7 +127,7 @@ class ServiceHost {
   SystemClock system_clock_;
   RehearsalClock clock_;
   metrics::Registry registry_;
-  std::shared_ptr<const domain::Pack> pack_;
+  std::unique_ptr<PackLibrary> packs_;
   MachineOptions machine_options_;
   std::unique_ptr<CrashMarker> crash_marker_;
   std::unique_ptr<ThreadLoop> loop_;

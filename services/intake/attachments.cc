@@ -115,7 +115,7 @@ absl::Status Intake::MayReadAttachment(const Caller& caller, const std::string& 
       const bool report = naming.record_kind.empty();
       const absl::Status of_case = AuthorizeCase(caller, report ? "case.read" : "record.read", naming.file->state);
       if (absl::IsNotFound(of_case)) return absl::NotFoundError("no such attachment");
-      may = may || (of_case.ok() && (report || MayReadRecord(pack(), caller, {.kind = naming.record_kind, .author = naming.author})));
+      may = may || (of_case.ok() && (report || MayReadRecord(naming.file->pack(), caller, {.kind = naming.record_kind, .author = naming.author})));
     }
   }
   return may ? absl::OkStatus() : absl::PermissionDeniedError("this role does not read what names this attachment");

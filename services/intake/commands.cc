@@ -37,8 +37,8 @@ absl::Status KnownStaff(const Context& context, const std::string& id, std::stri
 }
 
 bool May(const Context& context, std::string_view permission) {
-  const auto role = context.pack.roles.find(context.caller.role);
-  return role != context.pack.roles.end() && std::find(role->second.may.begin(), role->second.may.end(), permission) != role->second.may.end();
+  const auto role = context.in_force.roles.find(context.caller.role);
+  return role != context.in_force.roles.end() && std::find(role->second.may.begin(), role->second.may.end(), permission) != role->second.may.end();
 }
 
 absl::Status OneOf(const std::string& value, std::string_view field, std::initializer_list<std::string_view> choices) {
@@ -114,8 +114,8 @@ Intake::MakeEvents EventsFor(const v1::RecordPhoneReportRequest& request) {
     // A superior is whoever may take alerts; two colleagues talking to each other is not the phone report.
     const auto superior = context.school.people.at(request.with_staff_id());
     const bool may_take = std::any_of(superior.roles.begin(), superior.roles.end(), [&](const std::string& role) {
-      const auto row = context.pack.roles.find(role);
-      return row != context.pack.roles.end() && std::find(row->second.may.begin(), row->second.may.end(), "alert.take") != row->second.may.end();
+      const auto row = context.in_force.roles.find(role);
+      return row != context.in_force.roles.end() && std::find(row->second.may.begin(), row->second.may.end(), "alert.take") != row->second.may.end();
     });
     if (!may_take) return rpc::InvalidField("with_staff_id", "is not a superior who takes such reports");
     std::string reporter = context.caller.person;

@@ -37,6 +37,7 @@ std::string Text(const json& object, const char* key) {
 }  // namespace
 
 struct Intake::Printing {
+  std::shared_ptr<const domain::Pack> pack;
   Caller caller;
   bool for_guardian = false;
   int partition = 0;
@@ -70,7 +71,7 @@ void Intake::GetRecordDocument(const Caller& caller, const v1::GetRecordDocument
     if (absl::Status may = AuthorizeCase(caller, "record.read", file->state); !may.ok()) return reply(may);
     const domain::RecordState* record = domain::FindRecord(file->state, request.record());
     if (record == nullptr || record->sequence == 0) return reply(absl::NotFoundError("no such record"));
-    if (!MayReadRecord(pack(), caller, *record)) return reply(absl::PermissionDeniedError("this role does not read this record"));
+    if (!MayReadRecord(file->pack(), caller, *record)) return reply(absl::PermissionDeniedError("this role does not read this record"));
     auto printing = std::make_shared<Printing>();
     printing->caller = caller;
     printing->entry = file;
@@ -89,7 +90,7 @@ void Intake::GetSchoolRecordDocument(const Caller& caller, const v1::GetSchoolRe
     FileEntry* file = machine_->FindFile(SchoolFileId(request.school()));
     const domain::RecordState* record = file == nullptr ? nullptr : domain::FindRecord(file->state, request.record());
     if (record == nullptr || record->sequence == 0) return reply(absl::NotFoundError("no such record"));
-    if (!MayReadRecord(pack(), caller, *record)) return reply(absl::PermissionDeniedError("this role does not read this record"));
+    if (!MayReadRecord(file->pack(), caller, *record)) return reply(absl::PermissionDeniedError("this role does not read this record"));
     auto printing = std::make_shared<Printing>();
     printing->caller = caller;
     printing->entry = file;
@@ -109,8 +110,8 @@ void Intake::OpenCopy(const v1::OpenCopyRequest& request, Reply<document::v1::Do
     FileEntry* file = FileOfCase(claims->case_id);
     const domain::RecordState* record = file == nullptr ? nullptr : domain::FindRecord(file->state, claims->record_id);
     if (record == nullptr || record->sequence == 0 || !CopiesAllowed(file->state)) return reply(NothingThere());
-    const auto layout = pack().documents.find(record->kind);
-    if (layout == pack().documents.end() || !layout->second.copy) return reply(NothingThere());
+    const auto layout = file->pack().documents.find(record->kind);
+    if (layout == file->pack().documents.end() || !layout->second.copy) return reply(NothingThere());
     if (domain::IsSet(record->copies_revoked_time) && claims->issued_time <= record->copies_revoked_time) return reply(NothingThere());
     auto printing = std::make_shared<Printing>();
     printing->for_guardian = true;
@@ -129,10 +130,11 @@ void Intake::Print(std::shared_ptr<Printing> printing) {
   const domain::FileState& file = printing->entry->state;
   const domain::SchoolState& school = machine_->SchoolFor(file.school);
   printing->partition = printing->entry->partition;
+  printing->pack = printing->entry->shared_pack();
   printing->source.file = file;
   printing->source.now = machine_->Now();
   printing->source.rehearsal = dependencies_.rehearsal;
-  printing->language = DocumentLanguage(pack(), printing->caller.language, school.language);
+  printing->language = DocumentLanguage(*printing->pack, printing->caller.language, school.language);
   std::set<LogPlace> places{{printing->source.record.sequence, printing->source.record.index}};
   // The report that the case began with, as far as it was known when the record was filed.
   for (const domain::ReportState& report : file.current->reports) {
@@ -147,7 +149,7 @@ void Intake::Print(std::shared_ptr<Printing> printing) {
     break;
   }
   if (!file.duties) {
-    const domain::Text& name = domain::EffectiveLevel(pack(), file).name;
+    const domain::Text& name = domain::EffectiveLevel(*printing->pack, file).name;
     if (const auto words = name.find(printing->language); words != name.end()) printing->source.level = words->second;
   }
   ReadCommits(printing->partition, places, [this, printing](absl::StatusOr<LogCommits> commits) {
@@ -182,7 +184,7 @@ void Intake::OpenPrinted(std::shared_ptr<Printing> printing, const LogCommits& c
   Caller reader_of_fields = printing->caller;
   if (printing->for_guardian) reader_of_fields = Caller{};
   const auto add = [&](const std::string& id, const std::string& value) {
-    if (MayReadField(pack(), reader_of_fields, source.record, id)) {
+    if (MayReadField(*printing->pack, reader_of_fields, source.record, id)) {
       source.fields[id] = value;
     } else {
       source.withheld.push_back(id);
@@ -212,7 +214,7 @@ void Intake::OpenPrinted(std::shared_ptr<Printing> printing, const LogCommits& c
   if (source.fields.empty()) {
     return printing->reply(source.withheld.empty() ? absl::NotFoundError("nothing was written in this record") : absl::PermissionDeniedError("nothing of it is for this role"));
   }
-  printing->people = PeopleIn(pack(), source);
+  printing->people = PeopleIn(*printing->pack, source);
   machine_->loop()->Post([this, printing = std::move(printing)]() mutable { NamePrinted(std::move(printing)); });
 }
 
@@ -225,8 +227,8 @@ void Intake::NamePrinted(std::shared_ptr<Printing> printing) {
     if (person == school.people.end()) continue;
     PersonWords words;
     words.class_name = person->second.class_name;
-    const auto role = person->second.roles.empty() ? pack().roles.end() : pack().roles.find(person->second.roles.front());
-    if (role != pack().roles.end()) {
+    const auto role = person->second.roles.empty() ? printing->pack->roles.end() : printing->pack->roles.find(person->second.roles.front());
+    if (role != printing->pack->roles.end()) {
       const auto name = role->second.name.find(printing->language);
       if (name != role->second.name.end() && person->second.kind == domain::PersonKind::kStaff) words.role = name->second;
     }
@@ -260,8 +262,8 @@ void Intake::NamePrinted(std::shared_ptr<Printing> printing) {
 void Intake::TellPrinted(std::shared_ptr<Printing> printing) {
   DocumentSource& source = printing->source;
   const domain::SchoolState& school = machine_->SchoolFor(source.file.school);
-  const auto layout = pack().documents.find(source.record.kind);
-  const bool offers = layout != pack().documents.end() && layout->second.copy && !source.record.superseded;
+  const auto layout = printing->pack->documents.find(source.record.kind);
+  const bool offers = layout != printing->pack->documents.end() && layout->second.copy && !source.record.superseded;
   if (!printing->for_guardian && offers && CopiesAllowed(printing->entry->state)) {
     const absl::Time now = machine_->Now();
     source.copy_token = MintCopyToken(
@@ -269,7 +271,7 @@ void Intake::TellPrinted(std::shared_ptr<Printing> printing) {
         {.case_id = source.file.current->case_id, .record_id = source.record.record_id, .issued_time = now, .expires_time = now + layout->second.copy->valid},
         *dependencies_.random);
   }
-  auto made = std::make_shared<document::v1::Document>(RecordDocument(pack(), school, source, printing->language));
+  auto made = std::make_shared<document::v1::Document>(RecordDocument(*printing->pack, school, source, printing->language));
   // A copy opened again within the minute is one opening: a phone asks several times for what it shows once.
   const absl::Time now = machine_->Now();
   if (copies_told_.size() > kMostCopiesRemembered) copies_told_.clear();
@@ -298,9 +300,9 @@ void Intake::GetStatisticsDocument(const Caller& caller, const v1::GetStatistics
   GetStatistics(caller, request, [this, caller, request, reply = std::move(reply)](absl::StatusOr<v1::Statistics> statistics) {
     if (!statistics.ok()) return reply(statistics.status());
     const domain::SchoolState& school = machine_->SchoolFor(request.school());
-    reply(StatisticsDocument(pack(), school, *statistics, request.has_from_time() ? contract::TimeFromProto(request.from_time()) : absl::InfinitePast(),
+    reply(StatisticsDocument(PackOf(request.school()), school, *statistics, request.has_from_time() ? contract::TimeFromProto(request.from_time()) : absl::InfinitePast(),
                              request.has_to_time() ? contract::TimeFromProto(request.to_time()) : absl::InfiniteFuture(), caller.person, machine_->Now(),
-                             dependencies_.rehearsal, DocumentLanguage(pack(), caller.language, school.language)));
+                             dependencies_.rehearsal, DocumentLanguage(PackOf(request.school()), caller.language, school.language)));
   });
 }
 

@@ -196,6 +196,18 @@ class Handler final : public v1::IntakeService::CallbackService {
   grpc::ServerUnaryReactor* GetStatistics(grpc::CallbackServerContext* context, const v1::GetStatisticsRequest* request, v1::Statistics* response) override {
     return Serve(context, response, [&](const Caller& caller, Reply<v1::Statistics> reply) { intake_->GetStatistics(caller, *request, std::move(reply)); });
   }
+  grpc::ServerUnaryReactor* PutPack(grpc::CallbackServerContext* context, const v1::PutPackRequest* request, v1::SchoolPack* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::SchoolPack> reply) { intake_->PutPack(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* GetPack(grpc::CallbackServerContext* context, const v1::GetPackRequest* request, v1::SchoolPack* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::SchoolPack> reply) { intake_->GetPack(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* ApprovePack(grpc::CallbackServerContext* context, const v1::ReviewPackRequest* request, v1::SchoolPack* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::SchoolPack> reply) { intake_->ApprovePack(caller, *request, std::move(reply)); });
+  }
+  grpc::ServerUnaryReactor* RejectPack(grpc::CallbackServerContext* context, const v1::ReviewPackRequest* request, v1::SchoolPack* response) override {
+    return Serve(context, response, [&](const Caller& caller, Reply<v1::SchoolPack> reply) { intake_->RejectPack(caller, *request, std::move(reply)); });
+  }
   grpc::ServerUnaryReactor* PutCalendar(grpc::CallbackServerContext* context, const v1::PutCalendarRequest* request, v1::Calendar* response) override {
     return Serve(context, response, [&](const Caller& caller, Reply<v1::Calendar> reply) { intake_->PutCalendar(caller, *request, std::move(reply)); });
   }

@@ -33,7 +33,11 @@ Intake::~Intake() = default;
 
 void Intake::Attach(Machine* machine) { machine_ = machine; }
 
-const domain::Pack& Intake::pack() const { return machine_->pack(); }
+const domain::Pack& Intake::PackOfCase(const domain::FileState& file) const {
+  const FileEntry* entry = machine_->FindFile(file.file);
+  const bool present = entry != nullptr && entry->state.current && file.current && entry->state.current->case_id == file.current->case_id;
+  return present ? entry->pack() : PackOf(file.school);
+}
 
 // ------------------------------------------------------------------------------------------------ who may
 
@@ -44,8 +48,9 @@ absl::Status Intake::Ready() const {
 absl::Status Intake::Authorize(const Caller& caller, std::string_view permission, std::string_view school) const {
   if (caller.school != "*" && !school.empty() && caller.school != school) return absl::PermissionDeniedError("this token is for another school");
   if (permission.empty()) return absl::OkStatus();
-  const auto role = pack().roles.find(caller.role);
-  if (role == pack().roles.end() || std::find(role->second.may.begin(), role->second.may.end(), permission) == role->second.may.end()) {
+  const domain::Pack& pack = PackOf(std::string(school));
+  const auto role = pack.roles.find(caller.role);
+  if (role == pack.roles.end() || std::find(role->second.may.begin(), role->second.may.end(), permission) == role->second.may.end()) {
     return absl::PermissionDeniedError("this role may not do that");
   }
   return absl::OkStatus();
@@ -110,6 +115,12 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
       answer.set_id(attached->id);
       Remember(applied.commit.id, applied.commit.request_hash, answer.SerializeAsString(), applied.partition, applied.position);
     }
+    const auto& what = applied.commit.events.front().body;
+    const bool of_pack = std::holds_alternative<domain::PackAdopted>(what) || std::holds_alternative<domain::PackRejected>(what);
+    if (of_pack && applied.applied.guard.ok() && !is_known()) {
+      Remember(applied.commit.id, applied.commit.request_hash, SchoolPackAnswer(applied.school, machine_->common_pack()).SerializeAsString(), applied.partition,
+               applied.position);
+    }
   }
   // A report that was answered from the outbox keeps the answer that it had.
   if (keyed && !is_known()) {
@@ -123,7 +134,7 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
       const auto* moved = std::get_if<domain::CaseMoved>(&applied.commit.events.front().body);
       const FileEntry* shown = moved != nullptr ? machine_->FindFile(moved->to_file) : applied.file;
       v1::Case view;
-      if (shown != nullptr && shown->state.current) FillCase(pack(), shown->state, &view);
+      if (shown != nullptr && shown->state.current) FillCase(shown->pack(), shown->state, &view);
       response = view.SerializeAsString();
     }
     Remember(applied.commit.id, applied.commit.request_hash, response, applied.partition, applied.position);
@@ -186,10 +197,10 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
       machine_->SubmitHere(
           file->partition, kReportPriority,
           [this, caller, file, school, cause, events]() -> absl::StatusOr<Draft> {
-            const CommandContext context{.pack = pack(), .school = machine_->SchoolFor(school), .file = *file, .caller = caller, .now = machine_->Now(), .intake = *this, .cause = cause};
+            const CommandContext context{.pack = file->pack(), .in_force = file->pack_in_force(), .school = machine_->SchoolFor(school), .file = *file, .caller = caller, .now = machine_->Now(), .intake = *this, .cause = cause};
             if (caller.expected_version != 0 && caller.expected_version != file->state.version) {
               return rpc::NotInState("the case has changed since it was read", PhaseName(file->state.current->phase),
-                                     AllowedCommands(pack(), machine_->SchoolFor(school), file->state));
+                                     AllowedCommands(file->pack(), machine_->SchoolFor(school), file->state));
             }
             auto made = events(context);
             if (!made.ok()) return made.status();
@@ -209,12 +220,12 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
               absl::Status status = outcome.status();
               if ((absl::IsFailedPrecondition(status) || absl::IsAborted(status)) && !rpc::ReadProblem(status) && file->state.current) {
                 status = rpc::NotInState(std::string_view(status.message().data(), status.message().size()), PhaseName(file->state.current->phase),
-                                         AllowedCommands(pack(), machine_->SchoolFor(school), file->state));
+                                         AllowedCommands(file->pack(), machine_->SchoolFor(school), file->state));
               }
               return answer(status);
             }
             v1::Case view;
-            FillCase(pack(), outcome->file->state, &view);
+            FillCase(outcome->file->pack(), outcome->file->state, &view);
             answer(std::move(view));
           });
     });
@@ -246,31 +257,33 @@ void Intake::GetClock(const Caller&, const v1::GetClockRequest&, Reply<v1::Clock
 }
 
 void Intake::SetClock(const Caller& caller, const v1::SetClockRequest& request, Reply<v1::Clock> reply) {
-  if (absl::Status may = Authorize(caller, "clock.set", ""); !may.ok()) return reply(may);
-  if (caller.school != "*") return reply(absl::PermissionDeniedError("the clock belongs to the installation"));
-  if (!dependencies_.rehearsal) return reply(rpc::NotInState("an installation with real data has speed 1 for ever", "real", {}));
-  if (!(request.speed() >= 0.1 && request.speed() <= 100'000)) return reply(rpc::InvalidField("speed", "is 0.1 to 100,000"));
-  if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
-  machine_->Submit(
-      0, kUrgentReportPriority,
-      [this, caller, speed = request.speed(), cause = NewCause()]() -> absl::StatusOr<Draft> {
-        Draft draft;
-        draft.cause = cause;
-        draft.actor = {.person = caller.person, .role = caller.role};
-        draft.events.push_back(domain::Event{domain::ClockSet{.real_time = machine_->clock()->NowReal(), .domain_time = machine_->clock()->Now(), .speed = speed}});
-        return draft;
-      },
-      [this, reply = std::move(reply)](absl::StatusOr<Machine::Outcome> outcome) {
-        if (!outcome.ok()) return reply(outcome.status());
-        GetClock({}, {}, reply);
-      });
+  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable {
+    if (absl::Status may = Authorize(caller, "clock.set", ""); !may.ok()) return reply(may);
+    if (caller.school != "*") return reply(absl::PermissionDeniedError("the clock belongs to the installation"));
+    if (!dependencies_.rehearsal) return reply(rpc::NotInState("an installation with real data has speed 1 for ever", "real", {}));
+    if (!(request.speed() >= 0.1 && request.speed() <= 100'000)) return reply(rpc::InvalidField("speed", "is 0.1 to 100,000"));
+    if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
+    machine_->SubmitHere(
+        0, kUrgentReportPriority,
+        [this, caller, speed = request.speed(), cause = NewCause()]() -> absl::StatusOr<Draft> {
+          Draft draft;
+          draft.cause = cause;
+          draft.actor = {.person = caller.person, .role = caller.role};
+          draft.events.push_back(domain::Event{domain::ClockSet{.real_time = machine_->clock()->NowReal(), .domain_time = machine_->clock()->Now(), .speed = speed}});
+          return draft;
+        },
+        [this, reply = std::move(reply)](absl::StatusOr<Machine::Outcome> outcome) {
+          if (!outcome.ok()) return reply(outcome.status());
+          GetClock({}, {}, reply);
+        });
+  });
 }
 
 // ------------------------------------------------------------------------------------------------ following
 
 void Intake::OnCommit(const AppliedCommit& applied) {
   RememberAnswer(applied);
-  if (dependencies_.emergency_list != nullptr) dependencies_.emergency_list->Note(pack(), applied);
+  if (dependencies_.emergency_list != nullptr) dependencies_.emergency_list->Note(applied);
   NoteSubjects(applied);
   NoteErasures(applied);
   if (applied.file != nullptr && applied.applied.guard.ok()) {

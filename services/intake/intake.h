@@ -63,6 +63,9 @@ struct IntakeDependencies {
   double rehearsal_speed = 1;
 };
 
+// A school's pack as its state alone tells it.
+v1::SchoolPack SchoolPackAnswer(const domain::SchoolState& school, const domain::Pack& common);
+
 class Intake final : public Service {
  public:
   explicit Intake(IntakeDependencies dependencies);
@@ -98,6 +101,11 @@ class Intake final : public Service {
   void GetStatisticsDocument(const Caller& caller, const v1::GetStatisticsRequest& request, Reply<document::v1::Document> reply);
   // For whoever holds the address of a guardian's copy: NotFound when it opens nothing, whatever the reason.
   void OpenCopy(const v1::OpenCopyRequest& request, Reply<document::v1::Document> reply);
+  // The school's own pack (school_pack.cc).
+  void PutPack(const Caller& caller, const v1::PutPackRequest& request, Reply<v1::SchoolPack> reply);
+  void GetPack(const Caller& caller, const v1::GetPackRequest& request, Reply<v1::SchoolPack> reply);
+  void ApprovePack(const Caller& caller, const v1::ReviewPackRequest& request, Reply<v1::SchoolPack> reply);
+  void RejectPack(const Caller& caller, const v1::ReviewPackRequest& request, Reply<v1::SchoolPack> reply);
   void PutCalendar(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply);
   // What is written about a person, for good (erasure.cc).
   void ErasePerson(const Caller& caller, const v1::ErasePersonRequest& request, Reply<v1::ErasePersonResponse> reply);
@@ -108,7 +116,10 @@ class Intake final : public Service {
 
   // A command on a case. `events` makes the decision and its companions from the request and the state; it is given what commands need.
   struct CommandContext {
+    // Under which the case was opened.
     const domain::Pack& pack;
+    // Of the school now: who may do what.
+    const domain::Pack& in_force;
     const domain::SchoolState& school;
     const FileEntry& file;
     const Caller& caller;
@@ -132,7 +143,10 @@ class Intake final : public Service {
   std::string PlaceCode(const std::string& case_id, absl::Time now) const;
   bool PlaceCodeMatches(const std::string& case_id, const std::string& code, absl::Time now) const;
 
-  const domain::Pack& pack() const;
+  // In force in the school; on the machine's loop.
+  const domain::Pack& PackOf(const std::string& school) const { return *machine_->PackOf(school); }
+  // By which that case is, or was, decided; of a closed one, what is in force now.
+  const domain::Pack& PackOfCase(const domain::FileState& file) const;
 
   // What the ids stand for in this school. InvalidArgument names the one that stands for nothing.
   absl::StatusOr<std::vector<domain::Attachment>> Attachments(const std::string& school, const google::protobuf::RepeatedPtrField<std::string>& ids) const;
@@ -211,6 +225,18 @@ class Intake final : public Service {
   void WithSchoolFile(const std::string& school, std::function<void(absl::StatusOr<FileEntry*>)> then);
   void SubmitToSchoolFile(const Caller& caller, FileEntry* file, std::string cause, std::function<absl::StatusOr<std::vector<domain::Event>>()> decide,
                           std::function<void(absl::StatusOr<Machine::Outcome>)> done);
+
+  // Appends what happened to the school's pack, decided against its newest state, and shows the pack then.
+  void SubmitPack(const Caller& caller, const std::string& school, std::function<absl::StatusOr<std::vector<domain::Event>>(const SchoolEntry&)> decide,
+                  Reply<v1::SchoolPack> reply);
+  void ShowPack(const std::string& school, Reply<v1::SchoolPack> reply);
+  // Versions of the school under which no case is open any more.
+  std::vector<std::string> UnusedVersions(const SchoolEntry& school) const;
+
+  // On the loop.
+  void PutDirectoryHere(const Caller& caller, v1::PutDirectoryRequest request, Reply<v1::PutDirectoryResponse> reply);
+  void PutScheduleHere(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply);
+  void PutCalendarHere(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply);
 
   void AcceptReport(std::shared_ptr<PendingReport> report);
   absl::StatusOr<Draft> DecideReport(PendingReport& report);

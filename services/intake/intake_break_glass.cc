@@ -74,10 +74,13 @@ void Intake::WatchReport(const PendingReport& report) {
   if (dependencies_.break_glass == nullptr) return;
   const std::string& school = report.request.school();
   const auto known = files_by_student_.find(absl::StrCat(school, "/", report.request.student().id()));
-  const domain::FileState* file = report.request.student().id().empty() || known == files_by_student_.end() ? nullptr : &known->second->state;
+  const FileEntry* entry = report.request.student().id().empty() || known == files_by_student_.end() ? nullptr : known->second;
+  const domain::FileState* file = entry == nullptr ? nullptr : &entry->state;
+  const domain::Pack& in_force = PackOf(school);
+  const domain::Pack& pack = entry == nullptr ? in_force : entry->pack();
   const domain::ReportFacts facts = FactsOf(report);
-  const std::string level = domain::Classify(pack(), facts, file).level;
-  if (pack().Rank(level) < pack().SupervisedRank() || !domain::IsTrigger(pack(), facts, level, file)) return;
+  const std::string level = domain::Classify(pack, in_force, facts, file).level;
+  if (pack.Rank(level) < pack.SupervisedRank() || !domain::IsTrigger(pack, facts, level, file)) return;
   const bool joins = file != nullptr && domain::HasOpenCase(*file);
   const std::string code = joins ? file->current->code : CodeOfCase(DeriveId('c', {school, report.report_id}));
   dependencies_.break_glass->Begin({.key = report.report_id, .report_id = report.report_id, .alert_id = "", .school = school, .code = code},
@@ -95,11 +98,11 @@ void Intake::NoteForBreakGlass(const AppliedCommit& applied) {
     if (const auto* received = std::get_if<domain::ReportReceived>(&event.body)) {
       if (dependencies_.break_glass->Waits(received->report_id)) watched_[file].insert(received->report_id);
     } else if (const auto* raised = std::get_if<domain::AlertRaised>(&event.body)) {
-      if (raised->clock_id.empty() && raised->trigger > 0 && IsLadderOfLevel(pack(), raised->ladder)) open_alerts_[raised->alert_id] = file;
+      if (raised->clock_id.empty() && raised->trigger > 0 && IsLadderOfLevel(file->pack(), raised->ladder)) open_alerts_[raised->alert_id] = file;
     } else if (std::holds_alternative<domain::ClockExpired>(event.body) && file->state.current) {
       // A taking that came to nothing opens its alert again.
       for (const domain::AlertState& alert : file->state.current->alerts) {
-        if (alert.phase == domain::AlertPhase::kOpen && alert.clock_id.empty() && IsLadderOfLevel(pack(), alert.ladder)) open_alerts_[alert.alert_id] = file;
+        if (alert.phase == domain::AlertPhase::kOpen && alert.clock_id.empty() && IsLadderOfLevel(file->pack(), alert.ladder)) open_alerts_[alert.alert_id] = file;
       }
     }
   }
@@ -136,8 +139,9 @@ void Intake::WatchWhatIsOpen() {
     if (!domain::HasOpenCase(entry.state)) continue;
     FileEntry* const file = machine_->FindFile(id);
     const domain::CaseState& c = *entry.state.current;
+    const domain::Pack& pack = entry.pack();
     for (const domain::AlertState& alert : c.alerts) {
-      if (alert.phase != domain::AlertPhase::kOpen || !alert.clock_id.empty() || !IsLadderOfLevel(pack(), alert.ladder)) continue;
+      if (alert.phase != domain::AlertPhase::kOpen || !alert.clock_id.empty() || !IsLadderOfLevel(pack, alert.ladder)) continue;
       open_alerts_[alert.alert_id] = file;
       if (!alert.attempted) Watch(file, alert, now);
     }
@@ -148,8 +152,8 @@ void Intake::WatchWhatIsOpen() {
                                       .deteriorating = report.deteriorating,
                                       .reporter = report.reporter,
                                       .recorded_time = report.recorded_time};
-      const std::string level = domain::Classify(pack(), facts, &entry.state).level;
-      if (pack().Rank(level) < pack().SupervisedRank() || !domain::IsTrigger(pack(), facts, level, &entry.state)) continue;
+      const std::string level = domain::Classify(pack, entry.pack_in_force(), facts, &entry.state).level;
+      if (pack.Rank(level) < pack.SupervisedRank() || !domain::IsTrigger(pack, facts, level, &entry.state)) continue;
       watched_[file].insert(report.report_id);
       dependencies_.break_glass->Begin(
           {.key = report.report_id, .report_id = report.report_id, .alert_id = "", .school = entry.state.school, .code = c.code}, now);
@@ -177,7 +181,7 @@ void Intake::LookForStuckLadders() {
     }
     ++it;
     if (dependencies_.break_glass->Waits(MatterOf(file->state, *alert).key)) continue;
-    const domain::LadderRow* ladder = pack().FindLadder(alert->ladder);
+    const domain::LadderRow* ladder = file->pack().FindLadder(alert->ladder);
     if (ladder == nullptr || static_cast<std::size_t>(alert->step) >= ladder->steps.size()) continue;
     absl::Time last = alert->step_time;
     for (const domain::AttemptState& attempt : alert->attempts) last = std::max(last, attempt.event_time);

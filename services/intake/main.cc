@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
   auto http = std::make_unique<vigil::HttpClient>(vigil::HttpClientOptions{.max_in_flight = kMostCallsAtOnce});
   std::vector<std::unique_ptr<vigil::notification::Provider>> providers;
   vigil::break_glass::Ringer ringer(
-      &(*host)->pack(), &list,
+      &(*host)->common_pack(), &list,
       vigil::notification::MakeEmergencyProviders(options.provider_url, options.provider_url_2, options.callback_base_url, http.get(), &providers),
       &(*host)->metrics());
   std::unique_ptr<vigil::rpc::GenericCaller> notification;
@@ -116,7 +116,7 @@ int main(int argc, char** argv) {
     arms.emplace_back("notification", RemoteArm(notification.get()));
   }
   arms.emplace_back("intake", [&ringer](const vigil::break_glass::RingOrder& order, const auto& done) { ringer.Ring(order, done); });
-  const vigil::domain::LadderRow* ladder = (*host)->pack().EmergencyLadder();
+  const vigil::domain::LadderRow* ladder = (*host)->common_pack().EmergencyLadder();
   vigil::intake::BreakGlass break_glass({.clock = (*host)->clock(),
                                          .list = &list,
                                          .records = records->get(),

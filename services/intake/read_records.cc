@@ -40,10 +40,10 @@ void Intake::ReadRecords(const Caller& caller, const FileEntry& file, const std:
     states.push_back(*record);
     places.emplace(record->sequence, record->index);
   }
-  ReadCommits(file.partition, places, [this, caller, states = std::move(states), reply = std::move(reply)](absl::StatusOr<LogCommits> commits) mutable {
+  ReadCommits(file.partition, places, [this, caller, pack = file.shared_pack(), states = std::move(states), reply = std::move(reply)](absl::StatusOr<LogCommits> commits) mutable {
     if (!commits.ok()) return reply(commits.status());
     // Keys may need a round trip: not on the loop.
-    reader()->Post([this, caller, states = std::move(states), reply = std::move(reply), commits = *std::move(commits)] {
+    reader()->Post([this, caller, pack, states = std::move(states), reply = std::move(reply), commits = *std::move(commits)] {
       v1::ListRecordsResponse response;
       for (const domain::RecordState& state : states) {
         v1::Record* view = response.add_records();
@@ -61,7 +61,7 @@ void Intake::ReadRecords(const Caller& caller, const FileEntry& file, const std:
         const json content = opened.ok() ? json::parse(*opened, nullptr, false) : json();
         if (!content.is_object() || !content.contains("fields")) continue;
         for (const auto& [id, value] : content["fields"].items()) {
-          if (!MayReadField(pack(), caller, state, id)) {
+          if (!MayReadField(*pack, caller, state, id)) {
             view->add_withheld(id);
           } else if (value.is_string()) {
             (*view->mutable_fields())[id] = value.get<std::string>();
@@ -118,9 +118,9 @@ void Intake::ListRecords(const Caller& caller, const v1::ListRecordsRequest& req
     FileEntry* file = FileOfCase(request.case_());
     if (file == nullptr) return reply(NoSuchCase());
     if (absl::Status may = AuthorizeCase(caller, "record.read", file->state); !may.ok()) return reply(may);
-    if (absl::Status asked = CheckAsked(pack(), request.kind(), request.page_size()); !asked.ok()) return reply(asked);
+    if (absl::Status asked = CheckAsked(file->pack(), request.kind(), request.page_size()); !asked.ok()) return reply(asked);
     const std::size_t most = request.page_size() == 0 ? kPageOfRecords : static_cast<std::size_t>(request.page_size());
-    ReadRecords(caller, *file, Readable(pack(), caller, file->state, request.kind(), most, [](const domain::RecordState&) { return true; }), std::move(reply));
+    ReadRecords(caller, *file, Readable(file->pack(), caller, file->state, request.kind(), most, [](const domain::RecordState&) { return true; }), std::move(reply));
   });
 }
 
@@ -129,14 +129,14 @@ void Intake::ListSchoolRecords(const Caller& caller, const v1::ListSchoolRecords
     if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
     if (absl::Status may = Authorize(caller, "record.read", request.school()); !may.ok()) return reply(may);
     if (machine_->FindSchool(request.school()) == nullptr) return reply(absl::NotFoundError("no such school"));
-    if (absl::Status asked = CheckAsked(pack(), request.kind(), request.page_size()); !asked.ok()) return reply(asked);
+    if (absl::Status asked = CheckAsked(PackOf(request.school()), request.kind(), request.page_size()); !asked.ok()) return reply(asked);
     const FileEntry* file = machine_->FindFile(SchoolFileId(request.school()));
     if (file == nullptr || !file->state.current) return reply(v1::ListRecordsResponse());
     const std::size_t most = request.page_size() == 0 ? kPageOfRecords : static_cast<std::size_t>(request.page_size());
     const auto wanted = [&](const domain::RecordState& record) {
       return (request.student().empty() || record.student == request.student()) && (request.class_().empty() || record.class_name == request.class_());
     };
-    ReadRecords(caller, *file, Readable(pack(), caller, file->state, request.kind(), most, wanted), std::move(reply));
+    ReadRecords(caller, *file, Readable(file->pack(), caller, file->state, request.kind(), most, wanted), std::move(reply));
   });
 }
 

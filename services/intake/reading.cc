@@ -65,7 +65,7 @@ absl::Status Intake::ReadCase(const Caller& caller, const std::string& case_id, 
 void Intake::GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
     v1::Case view;
-    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillCase(pack(), file, &view); });
+    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillCase(PackOfCase(file), file, &view); });
     if (!found.ok()) return reply(found);
     reply(std::move(view));
   });
@@ -77,7 +77,7 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
     if (absl::Status may = Authorize(caller, "case.list", request.school()); !may.ok()) return reply(may);
     if (machine_->FindSchool(request.school()) == nullptr) return reply(absl::NotFoundError("no such school"));
     std::vector<rpc::FieldError> errors;
-    if (!request.level().empty() && pack().Rank(request.level()) < 0) errors.push_back({"level", "unknown level"});
+    if (!request.level().empty() && PackOf(request.school()).Rank(request.level()) < 0) errors.push_back({"level", "unknown level"});
     if (request.page_size() < 0 || request.page_size() > 500) errors.push_back({"page_size", "is 1 to 500"});
     static const std::vector<std::string> kStates = {"open", "handed_over", "on_leave", "returned", "closed"};
     if (!request.state().empty() && std::find(kStates.begin(), kStates.end(), request.state()) == kStates.end()) {
@@ -99,12 +99,12 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
       const FileEntry& file = *it->second[position];
       if (!file.state.current || !AuthorizeCase(caller, "case.list", file.state).ok()) continue;
       if (!request.state().empty() && PhaseName(file.state.current->phase) != request.state()) continue;
-      if (!request.level().empty() && domain::EffectiveLevel(pack(), file.state).id != request.level()) continue;
+      if (!request.level().empty() && domain::EffectiveLevel(file.pack(), file.state).id != request.level()) continue;
       if (static_cast<std::size_t>(response.cases_size()) == page) {
         response.set_next_page_token(std::to_string(position + 1));
         break;
       }
-      FillCase(pack(), file.state, response.add_cases());
+      FillCase(file.pack(), file.state, response.add_cases());
     }
     reply(std::move(response));
   });

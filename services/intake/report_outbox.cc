@@ -48,13 +48,15 @@ void Intake::AnswerFromOutbox(std::shared_ptr<PendingReport> report) {
   out.bytes = dependencies_.installation_key->Seal(row.dump(), report->report_id, *dependencies_.random);
   const domain::ReportFacts facts = FactsOf(*report);
   const auto known = files_by_student_.find(StudentKey(report->request.school(), report->request.student().id()));
-  const domain::Classification classification = domain::Classify(pack(), facts, known == files_by_student_.end() ? nullptr : &known->second->state);
+  const domain::Pack& pack = PackOf(report->request.school());
+  const FileEntry* file = known == files_by_student_.end() ? nullptr : known->second;
+  const domain::Classification classification = domain::Classify(file == nullptr ? pack : file->pack(), pack, facts, file == nullptr ? nullptr : &file->state);
   v1::CreateReportResponse response;
   response.set_report_id(report->report_id);
   contract::TimeToProto(report->accepted, response.mutable_accepted_time());
-  response.set_provisional_level(classification.level.empty() ? pack().Level(0).id : classification.level);
+  response.set_provisional_level(classification.level.empty() ? pack.Level(0).id : classification.level);
   // It has no case yet to be named by.
-  response.set_advice(domain::ReportAdvice(pack(), machine_->FindSchool(report->request.school()), classification.advice, report->caller.language,
+  response.set_advice(domain::ReportAdvice(pack, machine_->FindSchool(report->request.school()), classification.advice, report->caller.language,
                                            domain::SpokenCode(report->report_id)));
   const bool answers = report->reply && !report->caller.idempotency_key.empty() && dependencies_.answers != nullptr;
   report->promised = static_cast<bool>(report->reply);

@@ -32,7 +32,7 @@ v1::CreateReportResponse Intake::ReportAnswer(const domain::ReportReceived& rece
   response.set_file_id(file.state.file);
   contract::TimeToProto(accepted, response.mutable_accepted_time());
   response.set_provisional_level(received.answered_level);
-  response.set_advice(domain::ReportAdvice(pack(), machine_->FindSchool(file.state.school), received.advice, received.language,
+  response.set_advice(domain::ReportAdvice(file.pack_in_force(), machine_->FindSchool(file.state.school), received.advice, received.language,
                                            domain::SpokenCode(received.case_id)));
   return response;
 }
@@ -47,12 +47,15 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     const domain::SchoolState* school = machine_->FindSchool(request.school());
     if (!blind && (school == nullptr || school->people.empty())) return reply(absl::NotFoundError("no such school"));
 
+    // What may be reported is what is in force, also about a child whose case was opened under an earlier version.
+    const domain::Pack& pack = PackOf(request.school());
     std::vector<rpc::FieldError> errors;
     const auto check_codes = [&](const auto& codes, const char* field, domain::IndicatorRow::Kind kind) {
       for (int i = 0; i < codes.size(); ++i) {
-        const auto row = pack().indicators.find(codes[i]);
-        if (row == pack().indicators.end()) {
-          errors.push_back({absl::StrCat(field, "[", i, "]"), "unknown code"});
+        const auto row = pack.indicators.find(codes[i]);
+        if (row == pack.indicators.end()) {
+          // Which codes the school has added nobody knows while the log has not been read: a person will look at what no rule knows.
+          if (!blind) errors.push_back({absl::StrCat(field, "[", i, "]"), "unknown code"});
         } else if (row->second.kind != kind) {
           errors.push_back({absl::StrCat(field, "[", i, "]"), kind == domain::IndicatorRow::Kind::kSignal ? "is a factor, not a signal" : "is a signal, not a factor"});
         }
@@ -60,12 +63,12 @@ void Intake::CreateReport(const Caller& caller, const v1::CreateReportRequest& r
     };
     check_codes(request.signals(), "signals", domain::IndicatorRow::Kind::kSignal);
     check_codes(request.factors(), "factors", domain::IndicatorRow::Kind::kFactor);
-    if (!request.claimed_level().empty() && pack().Rank(request.claimed_level()) < 0) errors.push_back({"claimed_level", "unknown level"});
-    if (!request.channel().empty() && std::find(pack().channels.begin(), pack().channels.end(), request.channel()) == pack().channels.end()) {
+    if (!request.claimed_level().empty() && pack.Rank(request.claimed_level()) < 0) errors.push_back({"claimed_level", "unknown level"});
+    if (!request.channel().empty() && std::find(pack.channels.begin(), pack.channels.end(), request.channel()) == pack.channels.end()) {
       errors.push_back({"channel", "unknown channel"});
     }
     const absl::Time now = machine_->Now();
-    if (request.has_discovered_time() && contract::TimeFromProto(request.discovered_time()) > now + pack().clock_tolerance) {
+    if (request.has_discovered_time() && contract::TimeFromProto(request.discovered_time()) > now + pack.clock_tolerance) {
       errors.push_back({"discovered_time", "lies in the future"});
     }
     if (request.student().id().empty() && request.student().name().empty()) errors.push_back({"student", "needs an id, or a name and class"});
@@ -206,8 +209,10 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
 
   const domain::FileState* known = file == nullptr ? nullptr : &file->state;
   const domain::ReportFacts facts = domain::FactsOf(event, now);
-  domain::Classification classification = domain::Classify(pack(), facts, known);
-  event.answered_level = classification.level.empty() ? pack().Level(0).id : classification.level;
+  const domain::Pack& in_force = PackOf(school_id);
+  const domain::Pack& pack = file == nullptr ? in_force : file->pack();
+  domain::Classification classification = domain::Classify(pack, in_force, facts, known);
+  event.answered_level = classification.level.empty() ? in_force.Level(0).id : classification.level;
   event.advice = classification.advice;
   event.language = report.caller.language;
 
@@ -228,7 +233,7 @@ absl::StatusOr<Draft> Intake::DecideReport(PendingReport& report) {
   // In the report's own commit, so that a severe child is never on record without the alert. Void again and again, because the state keeps
   // moving, the report goes alone, and rules classify it.
   if (report.decisions++ < kMostDecisionsWithLevel) {
-    draft.events.push_back(domain::Event{domain::ClassifiedEvent(pack(), report.report_id, facts, std::move(classification), known)});
+    draft.events.push_back(domain::Event{domain::ClassifiedEvent(pack, report.report_id, facts, std::move(classification), known)});
   }
   return draft;
 }

@@ -31,14 +31,19 @@ absl::StatusOr<int> MinuteOf(const std::string& text) {
 }  // namespace
 
 void Intake::PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& request, Reply<v1::PutDirectoryResponse> reply) {
+  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable { PutDirectoryHere(caller, std::move(request), std::move(reply)); });
+}
+
+void Intake::PutDirectoryHere(const Caller& caller, v1::PutDirectoryRequest request, Reply<v1::PutDirectoryResponse> reply) {
   if (absl::Status may = Authorize(caller, "directory.write", request.school()); !may.ok()) return reply(may);
+  const domain::Pack& pack = PackOf(request.school());
   std::vector<rpc::FieldError> errors;
   for (int i = 0; i < request.people_size() && errors.size() < 10; ++i) {
     const v1::PersonInput& person = request.people(i);
     const auto at = [i](const char* field) { return absl::StrCat("people[", i, "].", field); };
     if (person.kind() != "staff" && person.kind() != "guardian" && person.kind() != "student") errors.push_back({at("kind"), "is staff, guardian or student"});
     for (int r = 0; r < person.roles_size(); ++r) {
-      if (!pack().roles.contains(person.roles(r))) errors.push_back({absl::StrCat(at("roles"), "[", r, "]"), "unknown role"});
+      if (!pack.roles.contains(person.roles(r))) errors.push_back({absl::StrCat(at("roles"), "[", r, "]"), "unknown role"});
     }
     if (person.kind() == "guardian" && person.student_id().empty()) errors.push_back({at("student_id"), "a guardian needs one"});
   }
@@ -130,8 +135,12 @@ void Intake::PutDirectory(const Caller& caller, const v1::PutDirectoryRequest& r
 }
 
 void Intake::PutSchedule(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply) {
+  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable { PutScheduleHere(caller, request, std::move(reply)); });
+}
+
+void Intake::PutScheduleHere(const Caller& caller, const v1::PutScheduleRequest& request, Reply<v1::Schedule> reply) {
   if (absl::Status may = Authorize(caller, "schedule.write", request.school()); !may.ok()) return reply(may);
-  if (!pack().schedules.contains(request.id())) return reply(absl::NotFoundError("no such schedule"));
+  if (!PackOf(request.school()).schedules.contains(request.id())) return reply(absl::NotFoundError("no such schedule"));
   std::vector<rpc::FieldError> errors;
   domain::ScheduleSet set{.schedule = request.id()};
   for (int i = 0; i < request.shifts_size(); ++i) {
@@ -199,10 +208,11 @@ void Intake::GetOnCall(const Caller& caller, const v1::GetOnCallRequest& request
     const absl::Time at = request.has_time() ? contract::TimeFromProto(request.time()) : machine_->Now();
     v1::OnCall on_call;
     contract::TimeToProto(at, on_call.mutable_time());
-    for (const auto& [id, row] : pack().schedules) {
+    const domain::Pack& pack = PackOf(request.school());
+    for (const auto& [id, row] : pack.schedules) {
       v1::OnCallLine* line = on_call.add_lines();
       line->set_schedule(id);
-      for (const std::string& person : domain::OnCall(pack(), *school, id, at)) {
+      for (const std::string& person : domain::OnCall(pack, *school, id, at)) {
         line->add_staff_ids(person);
         if (!school->people.at(person).has_phone) line->add_unreachable(person);
       }

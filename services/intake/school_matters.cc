@@ -105,8 +105,10 @@ void Intake::FileSchoolRecord(const Caller& caller, const v1::FileSchoolRecordRe
     if (absl::Status may = Authorize(caller, "record.file", request.school()); !may.ok()) return reply(may);
     const domain::SchoolState* school = machine_->FindSchool(request.school());
     if (school == nullptr) return reply(absl::NotFoundError("no such school"));
-    const auto found = pack().records.find(request.kind());
-    if (found == pack().records.end()) return reply(rpc::InvalidField("kind", "unknown record kind"));
+    // Held until it has been filed: the school may change its pack meanwhile.
+    const std::shared_ptr<const domain::Pack> pack = machine_->PackOf(request.school());
+    const auto found = pack->records.find(request.kind());
+    if (found == pack->records.end()) return reply(rpc::InvalidField("kind", "unknown record kind"));
     const domain::RecordRow& row = found->second;
     if (row.attaches == Attaches::kCase || !row.filed_by.empty()) return reply(rpc::InvalidField("kind", "is a record of a case"));
     if (!Contains(row.written_by, caller.role)) return reply(absl::PermissionDeniedError("this role does not write this record"));
@@ -120,7 +122,7 @@ void Intake::FileSchoolRecord(const Caller& caller, const v1::FileSchoolRecordRe
       const auto student = school->people.find(request.student());
       if (request.student().empty()) return reply(rpc::InvalidField("student", "is required"));
       if (student == school->people.end() || student->second.kind != domain::PersonKind::kStudent) return reply(absl::NotFoundError("no such student"));
-      if (absl::Status own = CheckScope(pack(), *school, caller, student->second.class_name, student->second.grade); !own.ok()) return reply(own);
+      if (absl::Status own = CheckScope(*pack, *school, caller, student->second.class_name, student->second.grade); !own.ok()) return reply(own);
       filed.student = request.student();
     } else if (!request.student().empty()) {
       return reply(rpc::InvalidField("student", "is not in this form"));
@@ -130,21 +132,21 @@ void Intake::FileSchoolRecord(const Caller& caller, const v1::FileSchoolRecordRe
       filed.class_name = !request.class_().empty() || writer == school->people.end() ? request.class_() : writer->second.class_name;
       if (filed.class_name.empty()) return reply(rpc::InvalidField("class", "is required"));
       const std::string grade = GradeOf(*school, filed.class_name);
-      if (absl::Status own = CheckScope(pack(), *school, caller, filed.class_name, grade); !own.ok()) return reply(own);
+      if (absl::Status own = CheckScope(*pack, *school, caller, filed.class_name, grade); !own.ok()) return reply(own);
     } else if (!request.class_().empty()) {
       return reply(rpc::InvalidField("class", "is not in this form"));
     }
     const domain::Fields fields(request.fields().begin(), request.fields().end());
     if (absl::Status form = FormRefusal(domain::CheckForm(row, fields, *school, machine_->Now(), false)); !form.ok()) return reply(form);
-    const auto scored = domain::Scored(pack(), row, fields);
+    const auto scored = domain::Scored(*pack, row, fields);
     if (!scored.ok()) return reply(rpc::InvalidField(absl::StrCat("fields.", row.scored->answers), std::string_view(scored.status().message().data(), scored.status().message().size())));
     domain::SplitFields split = domain::Split(row, *scored);
     for (auto& [id, value] : split.plain) filed.plain.emplace(id, value);
 
     const std::string cause = CauseOf(caller, request.school());
     filed.record_id = DeriveId('d', {request.school(), cause});
-    const auto start = [this, caller, request, &row, cause, filed, split](Reply<v1::Record> answer) {
-      WithSchoolFile(request.school(), [this, caller, request, &row, cause, filed, split, answer = std::move(answer)](absl::StatusOr<FileEntry*> file) mutable {
+    const auto start = [this, caller, request, pack, &row, cause, filed, split](Reply<v1::Record> answer) {
+      WithSchoolFile(request.school(), [this, caller, request, pack, &row, cause, filed, split, answer = std::move(answer)](absl::StatusOr<FileEntry*> file) mutable {
         if (!file.ok()) return answer(file.status());
         // About a student: under the student's key, so that erasing the student erases this.
         const std::string subject = filed.student.empty() ? (*file)->state.file : SubjectOf(request.school(), filed.student);
@@ -158,11 +160,11 @@ void Intake::FileSchoolRecord(const Caller& caller, const v1::FileSchoolRecordRe
               caller, file, cause,
               [this, school, file, filed]() -> absl::StatusOr<std::vector<domain::Event>> {
                 domain::RecordFiled event = filed;
-                const domain::DutyState* duty = domain::DutyDoneBy(pack(), file->state, event);
+                const domain::DutyState* duty = domain::DutyDoneBy(file->pack(), file->state, event);
                 event.late = duty != nullptr && machine_->Now() > duty->due_time;
                 const auto of_school = files_by_school_.find(school);
                 if (duty != nullptr && of_school != files_by_school_.end()) {
-                  const domain::DutyRow& owed = pack().duties.at(duty->duty);
+                  const domain::DutyRow& owed = file->pack().duties.at(duty->duty);
                   const bool of_register = owed.accounts && owed.accounts->people == domain::DutyRow::Accounts::People::kRegister;
                   for (const FileEntry* entry : of_register ? of_school->second : std::vector<FileEntry*>()) {
                     if (entry->state.registered) event.population.push_back(entry->state.student);
@@ -209,12 +211,13 @@ void Intake::AcknowledgeSchoolRecord(const Caller& caller, const v1::Acknowledge
     FileEntry* file = machine_->FindFile(SchoolFileId(request.school()));
     const domain::RecordState* record = file == nullptr ? nullptr : domain::FindRecord(file->state, request.record());
     if (record == nullptr) return reply(absl::NotFoundError("no such record"));
-    const auto row = pack().records.find(record->kind);
-    if (row == pack().records.end() || row->second.acknowledged_by != caller.role) {
+    const domain::Pack& pack = file->pack();
+    const auto row = pack.records.find(record->kind);
+    if (row == pack.records.end() || row->second.acknowledged_by != caller.role) {
       return reply(absl::PermissionDeniedError("this role does not acknowledge this record"));
     }
     const domain::SchoolState& school = machine_->SchoolFor(request.school());
-    if (absl::Status own = CheckScope(pack(), school, caller, record->class_name, GradeOf(school, record->class_name)); !record->class_name.empty() && !own.ok()) {
+    if (absl::Status own = CheckScope(pack, school, caller, record->class_name, GradeOf(school, record->class_name)); !record->class_name.empty() && !own.ok()) {
       return reply(own);
     }
     const std::string cause = CauseOf(caller, request.school());
@@ -251,7 +254,7 @@ void Intake::ListDuties(const Caller& caller, const v1::ListDutiesRequest& reque
     }
     for (const domain::DutyState& duty : file->state.duties->duties) {
       v1::Duty view;
-      FillDuty(pack(), *school, duty, machine_->Now(), registered, &view);
+      FillDuty(file->pack(), *school, duty, machine_->Now(), registered, &view);
       if (state.empty() || view.state() == state) *response.add_duties() = std::move(view);
     }
     std::stable_sort(response.mutable_duties()->begin(), response.mutable_duties()->end(), [](const v1::Duty& a, const v1::Duty& b) {
@@ -270,11 +273,11 @@ void Intake::GetRegister(const Caller& caller, const v1::GetRegisterRequest& req
     if (const auto of_school = files_by_school_.find(request.school()); of_school != files_by_school_.end()) {
       for (const FileEntry* entry : of_school->second) {
         if (!entry->state.registered || !entry->state.current || !AuthorizeCase(caller, "case.list", entry->state).ok()) continue;
-        FillRegisterEntry(pack(), entry->state, machine_->Now(), response.add_entries());
+        FillRegisterEntry(entry->pack(), entry->state, machine_->Now(), response.add_entries());
       }
     }
     std::stable_sort(response.mutable_entries()->begin(), response.mutable_entries()->end(),
-                     [&](const v1::RegisterEntry& a, const v1::RegisterEntry& b) { return pack().Rank(a.level()) > pack().Rank(b.level()); });
+                     [pack = machine_->PackOf(request.school())](const v1::RegisterEntry& a, const v1::RegisterEntry& b) { return pack->Rank(a.level()) > pack->Rank(b.level()); });
     reply(std::move(response));
   });
 }
@@ -296,7 +299,7 @@ void Intake::GetReadiness(const Caller& caller, const v1::GetReadinessRequest& r
     const domain::SchoolState* school = machine_->FindSchool(request.school());
     if (school == nullptr) return reply(absl::NotFoundError("no such school"));
     const auto of_school = files_by_school_.find(request.school());
-    reply(ReadinessOf(pack(), *school, of_school == files_by_school_.end() ? std::vector<const domain::FileState*>() : StatesOf(of_school->second), machine_->Now()));
+    reply(ReadinessOf(PackOf(request.school()), *school, of_school == files_by_school_.end() ? std::vector<const domain::FileState*>() : StatesOf(of_school->second), machine_->Now()));
   });
 }
 
@@ -311,7 +314,7 @@ void Intake::GetStatistics(const Caller& caller, const v1::GetStatisticsRequest&
     if (to <= from) return reply(rpc::InvalidField("to_time", "is after from_time"));
     const auto of_school = files_by_school_.find(request.school());
     const FileEntry* own = machine_->FindFile(SchoolFileId(request.school()));
-    reply(StatisticsOf(pack(), *school, own == nullptr ? nullptr : &own->state,
+    reply(StatisticsOf(PackOf(request.school()), *school, own == nullptr ? nullptr : &own->state,
                        of_school == files_by_school_.end() ? std::vector<const domain::FileState*>() : StatesOf(of_school->second), from, to, machine_->Now()));
   });
 }
@@ -329,6 +332,10 @@ std::optional<absl::CivilDay> DayOf(const std::string& text) {
 }  // namespace
 
 void Intake::PutCalendar(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply) {
+  machine_->loop()->Post([this, caller, request, reply = std::move(reply)]() mutable { PutCalendarHere(caller, request, std::move(reply)); });
+}
+
+void Intake::PutCalendarHere(const Caller& caller, const v1::PutCalendarRequest& request, Reply<v1::Calendar> reply) {
   if (absl::Status may = Authorize(caller, "schedule.write", request.school()); !may.ok()) return reply(may);
   std::vector<rpc::FieldError> errors;
   domain::CalendarSet set;
@@ -356,29 +363,27 @@ void Intake::PutCalendar(const Caller& caller, const v1::PutCalendarRequest& req
   }
   if (request.terms().empty()) errors.push_back({"terms", "names at least one"});
   if (!errors.empty()) return reply(rpc::InvalidFields(std::move(errors)));
-  machine_->loop()->Post([this, caller, request, set = std::move(set), reply = std::move(reply)]() mutable {
-    if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
-    if (machine_->FindSchool(request.school()) == nullptr) return reply(absl::NotFoundError("no such school"));
-    if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
-    machine_->SubmitHere(
-        PartitionOf(request.school()), 0,
-        [caller, set, school = request.school(), cause = NewCause()]() -> absl::StatusOr<Draft> {
-          Draft draft{.cause = cause, .school = school, .actor = {.person = caller.person, .role = caller.role}};
-          draft.events.push_back(domain::Event{set});
-          return draft;
-        },
-        [this, request, reply = std::move(reply)](const absl::StatusOr<Machine::Outcome>& outcome) {
-          if (!outcome.ok()) return reply(outcome.status());
-          WithSchoolFile(request.school(), [request, reply](const absl::StatusOr<FileEntry*>& file) {
-            if (!file.ok()) return reply(file.status());
-            v1::Calendar calendar;
-            *calendar.mutable_terms() = request.terms();
-            *calendar.mutable_holidays() = request.holidays();
-            *calendar.mutable_school_days() = request.school_days();
-            reply(std::move(calendar));
-          });
+  if (absl::Status ready = Ready(); !ready.ok()) return reply(ready);
+  if (machine_->FindSchool(request.school()) == nullptr) return reply(absl::NotFoundError("no such school"));
+  if (!machine_->connected()) return reply(rpc::UnavailableFor("the log cannot be reached", kRetryAfter));
+  machine_->SubmitHere(
+      PartitionOf(request.school()), 0,
+      [caller, set, school = request.school(), cause = NewCause()]() -> absl::StatusOr<Draft> {
+        Draft draft{.cause = cause, .school = school, .actor = {.person = caller.person, .role = caller.role}};
+        draft.events.push_back(domain::Event{set});
+        return draft;
+      },
+      [this, request, reply = std::move(reply)](const absl::StatusOr<Machine::Outcome>& outcome) {
+        if (!outcome.ok()) return reply(outcome.status());
+        WithSchoolFile(request.school(), [request, reply](const absl::StatusOr<FileEntry*>& file) {
+          if (!file.ok()) return reply(file.status());
+          v1::Calendar calendar;
+          *calendar.mutable_terms() = request.terms();
+          *calendar.mutable_holidays() = request.holidays();
+          *calendar.mutable_school_days() = request.school_days();
+          reply(std::move(calendar));
         });
-  });
+      });
 }
 
 }  // namespace vigil::intake

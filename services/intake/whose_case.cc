@@ -46,10 +46,10 @@ void Intake::MoveToStudent(const Caller& caller, const v1::MoveToStudentRequest&
     // Until both are known to be safe, two children may be in danger: the case stays where it is.
     if (!request.both_located()) {
       return reply(rpc::NotInState("both children must be located first", PhaseName(file->state.current->phase),
-                                   AllowedCommands(pack(), school, file->state)));
+                                   AllowedCommands(file->pack(), school, file->state)));
     }
     if (file->state.student == request.id()) {
-      return reply(rpc::NotInState("the case is about this student", PhaseName(file->state.current->phase), AllowedCommands(pack(), school, file->state)));
+      return reply(rpc::NotInState("the case is about this student", PhaseName(file->state.current->phase), AllowedCommands(file->pack(), school, file->state)));
     }
     JoinFiles(caller, file, request.id(), request.both_located(), std::move(reply));
   });
@@ -90,7 +90,7 @@ void Intake::Join(const Caller& caller, FileEntry* from, const std::string& stud
         [this, to, reply](const absl::StatusOr<Machine::Outcome>& moved) {
           if (!moved.ok()) return reply(moved.status());
           v1::Case view;
-          FillCase(pack(), to->state, &view);
+          FillCase(to->pack(), to->state, &view);
           reply(std::move(view));
         });
   };
@@ -116,7 +116,7 @@ void Intake::Join(const Caller& caller, FileEntry* from, const std::string& stud
           joined.report_ids.push_back(report.report_id);
           for (const std::string& id : report.indicators) joined.indicators.push_back(id);
         }
-        joined.level = domain::EffectiveLevel(pack(), from->state).id;
+        joined.level = domain::EffectiveLevel(from->pack(), from->state).id;
         for (const domain::TriggerState& trigger : from->state.current->triggers) {
           joined.discovered_time = domain::IsSet(joined.discovered_time) ? std::min(joined.discovered_time, trigger.discovered_time) : trigger.discovered_time;
         }

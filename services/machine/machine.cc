@@ -42,8 +42,42 @@ bool IsSchoolEvent(const domain::Commit& commit) { return commit.file.empty(); }
 
 int PartitionOf(std::string_view school) { return Sha256(school)[0] >> 4; }
 
-Machine::Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options)
-    : pack_(std::move(pack)), log_(log), clock_(clock), loop_(loop), service_(service), options_(std::move(options)), source_(log->source()) {
+const std::shared_ptr<const domain::Pack>& SchoolEntry::pack() const {
+  if (in_force_ == nullptr) in_force_ = Version(state.pack);
+  return in_force_;
+}
+
+std::shared_ptr<const domain::Pack> SchoolEntry::Version(const std::string& digest) const {
+  if (digest.empty()) return library_->common();
+  const auto known = versions_.find(digest);
+  return known != versions_.end() ? known->second : versions_.emplace(digest, Resolve(digest)).first->second;
+}
+
+std::shared_ptr<const domain::Pack> SchoolEntry::Resolve(const std::string& digest) const {
+  const domain::PackVersion* version = domain::FindPackVersion(state, digest);
+  if (version == nullptr) return library_->common();
+  auto pack = library_->Resolve(version->overlay);
+  if (pack.ok()) return *std::move(pack);
+  log::Error("a school's own pack cannot be laid over the common one any more; the common one decides: propose it anew",
+             {{"school", log::Id(state.school)}, {"pack", log::Id(digest)}, {"written_for", log::Id(version->common)}, {"reason", pack.status()}});
+  return library_->common();
+}
+
+std::vector<std::shared_ptr<const domain::Pack>> SchoolEntry::all_packs() const {
+  std::vector<std::shared_ptr<const domain::Pack>> packs{pack()};
+  for (const domain::PackVersion& version : state.packs) {
+    if (!version.adopted_by.empty() && version.digest != state.pack) packs.push_back(Version(version.digest));
+  }
+  return packs;
+}
+
+void SchoolEntry::ForgetPacks() {
+  in_force_.reset();
+  std::erase_if(versions_, [this](const auto& entry) { return domain::FindPackVersion(state, entry.first) == nullptr; });
+}
+
+Machine::Machine(const PackLibrary* packs, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options)
+    : packs_(packs), log_(log), clock_(clock), loop_(loop), service_(service), options_(std::move(options)), source_(log->source()) {
   for (int i = 0; i < kPartitions; ++i) {
     partitions_[static_cast<std::size_t>(i)].number = i;
     partitions_[static_cast<std::size_t>(i)].known = options_.known[static_cast<std::size_t>(i)];
@@ -206,13 +240,37 @@ void Machine::RestoreHead(int partition, const PartitionHead& head) {
 }
 
 void Machine::RestoreSchool(domain::SchoolState school) {
-  std::string id = school.school;
-  schools_.insert_or_assign(std::move(id), std::move(school));
+  SchoolEntry& entry = SchoolEntryFor(school.school);
+  entry.state = std::move(school);
+  entry.ForgetPacks();
 }
 
 void Machine::RestoreFile(int partition, domain::FileState file) {
   FileEntry& entry = FileFor(file.file, partition);
   entry.state = std::move(file);
+  entry.school = &SchoolEntryFor(entry.state.school);
+  TakePack(entry);
+}
+
+void Machine::TakePack(FileEntry& file) {
+  const bool open = domain::HasOpenCase(file.state) && !file.state.duties;
+  if (!open) {
+    file.case_pack.reset();
+    file.case_version.clear();
+  } else if (file.case_pack == nullptr || file.case_version != file.state.current->pack) {
+    file.case_version = file.state.current->pack;
+    file.case_pack = file.school->Version(file.case_version);
+  }
+}
+
+// What the school owes is decided by it at once; its open cases keep theirs.
+void Machine::OnPackAdopted(Partition& partition, SchoolEntry& school) {
+  school.ForgetPacks();
+  service_->OnPackAdopted(school);
+  if (!caught_up_) return;
+  for (FileEntry* file : partition.files) {
+    if (file->school == &school && file->state.duties) PlanFile(*file);
+  }
 }
 
 void Machine::SetRehearsalClock(const domain::ClockSet& set) {
@@ -227,13 +285,20 @@ void Machine::SetRehearsalClock(const domain::ClockSet& set) {
 
 const domain::SchoolState* Machine::FindSchool(const std::string& school) const {
   const auto it = schools_.find(school);
-  return it == schools_.end() ? nullptr : &it->second;
+  return it == schools_.end() ? nullptr : &it->second.state;
 }
 
-const domain::SchoolState& Machine::SchoolFor(const std::string& school) {
-  domain::SchoolState& state = schools_[school];
-  if (state.school.empty()) state.school = school;
-  return state;
+SchoolEntry& Machine::SchoolEntryFor(const std::string& school) {
+  SchoolEntry& entry = schools_.try_emplace(school, packs_).first->second;
+  if (entry.state.school.empty()) entry.state.school = school;
+  return entry;
+}
+
+const domain::SchoolState& Machine::SchoolFor(const std::string& school) { return SchoolEntryFor(school).state; }
+
+const std::shared_ptr<const domain::Pack>& Machine::PackOf(const std::string& school) const {
+  const auto it = schools_.find(school);
+  return it == schools_.end() ? packs_->common() : it->second.pack();
 }
 
 std::uint64_t Machine::Lag(int partition) const {
@@ -325,9 +390,11 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
       if (crashes >= kCrashesOfWorsePoison) return;
       // The ledger's leaf and the like: it is shown as void, unless that is what ends the process.
       const domain::Applied passed_over{.guard = absl::FailedPreconditionError("passed over: it ended this process"), .facts = {}, .clocks = {}};
+      SchoolEntry& school = SchoolEntryFor(commit.school);
       FileEntry* const set_aside = commit.file.empty() ? nullptr : &FileFor(commit.file, partition.number);
+      if (set_aside != nullptr && set_aside->school == nullptr) set_aside->school = &school;
       options_.crash_marker->Begin(place);
-      service_->OnCommit({partition.number, {sequence, index}, commit, bytes, passed_over, set_aside, SchoolFor(commit.school)});
+      service_->OnCommit({partition.number, {sequence, index}, commit, bytes, passed_over, set_aside, school, school.state});
       return options_.crash_marker->End();
     }
     options_.crash_marker->Begin(place);
@@ -336,11 +403,15 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
   const domain::CommitPosition position{sequence, index};
   domain::Applied applied;
   FileEntry* file = nullptr;
+  SchoolEntry& school = SchoolEntryFor(commit.school);
   if (IsSchoolEvent(commit)) {
-    SchoolFor(commit.school);
-    domain::SchoolState& school = schools_[commit.school];
+    applied.guard = domain::CheckSchool(school.state, commit);
+    if (!applied.guard.ok()) ++statistics_.void_commits;
+    bool adopted = false;
     for (const domain::Event& event : commit.events) {
-      domain::ApplyToSchool(school, event, position);
+      if (!applied.guard.ok()) break;
+      domain::ApplyToSchool(school.state, commit, event, position);
+      adopted = adopted || std::holds_alternative<domain::PackAdopted>(event.body);
       if (const auto* reopened = std::get_if<domain::LogReopened>(&event.body)) {
         const std::lock_guard lock(known_mutex_);
         partition.known.incarnation = reopened->incarnation;
@@ -350,13 +421,16 @@ void Machine::ApplyCommit(Partition& partition, std::uint64_t sequence, std::uin
         SetRehearsalClock(*set);
       }
     }
+    if (adopted) OnPackAdopted(partition, school);
   } else {
     file = &FileFor(commit.file, partition.number);
+    file->school = &school;
     if (before_change_) before_change_(*file);
-    applied = domain::Apply(file->state, commit, {*pack_, SchoolFor(commit.school), position});
+    applied = domain::Apply(file->state, commit, {file->pack(), school.state, position});
     if (!applied.guard.ok()) ++statistics_.void_commits;
+    TakePack(*file);
   }
-  service_->OnCommit({partition.number, position, commit, bytes, applied, file, SchoolFor(commit.school)});
+  service_->OnCommit({partition.number, position, commit, bytes, applied, file, school, school.state});
   if (options_.crash_marker != nullptr) options_.crash_marker->End();
   if (file != nullptr && applied.guard.ok()) {
     for (const domain::Event& event : commit.events) {
@@ -383,6 +457,7 @@ void Machine::Quarantine(Partition& partition, const domain::Commit& commit, dom
   if (commit.file.empty()) return;
   FileEntry& file = FileFor(commit.file, partition.number);
   if (file.state.school.empty()) file.state.school = commit.school;
+  if (file.school == nullptr) file.school = &SchoolEntryFor(commit.school);
   if (file.state.file.empty()) file.state.file = commit.file;
   untold_.emplace_back(partition.number,
                        domain::CommitQuarantined{.sequence = position.sequence, .index = position.index, .commit_id = commit.id, .service = source_});
@@ -422,7 +497,7 @@ void Machine::Replan(FileEntry& file) {
 
 void Machine::PlanFile(FileEntry& file) {
   if (!options_.signing_key || !caught_up_ || !file.state.current || file.quarantined) return;
-  const Service::Plan plan = service_->PlanFor(file, SchoolFor(file.state.school), clock_->Now());
+  const Service::Plan plan = service_->PlanFor(file, file.school->state, clock_->Now());
   if (plan.due) {
     if (!file.ready && !file.in_flight) {
       Partition& partition = partitions_[static_cast<std::size_t>(file.partition)];
@@ -522,14 +597,17 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
   commit.recorded_time = std::max(clock_->Now(), partition.last_recorded);
   commit.actor = std::move(draft.actor);
   commit.engine = domain::kEngineVersion;
-  commit.pack = pack_->digest;
+  SchoolEntry& school = SchoolEntryFor(commit.school);
+  if (file != nullptr) file->school = &school;
+  const domain::Pack& pack = file != nullptr ? file->pack() : *school.pack();
+  commit.pack = pack.digest;
   commit.traceparent = std::move(draft.traceparent);
   commit.clock_speed = clock_->Speed() == 1 ? 0 : clock_->Speed();
   commit.request_hash = std::move(draft.request_hash);
   commit.expected_version = draft.expected_version;
   commit.events = std::move(draft.events);
   if (file != nullptr) {
-    const domain::FoldContext context{*pack_, SchoolFor(commit.school), {}};
+    const domain::FoldContext context{pack, school.state, {}};
     if (absl::Status guard = domain::Check(file->state, commit, context); !guard.ok()) {
       if (pending != nullptr) pending->done(guard);
       return true;
@@ -539,6 +617,9 @@ bool Machine::AddCommit(Partition& partition, InFlight& batch, std::vector<std::
       return DeriveId('a', {id, purpose});
     });
     for (domain::Event& alert : alerts) commit.events.push_back(std::move(alert));
+  } else if (absl::Status guard = domain::CheckSchool(school.state, commit); !guard.ok()) {
+    if (pending != nullptr) pending->done(guard);
+    return true;
   }
   log::v1::Commit proto;
   contract::ToProto(commit, &proto);
@@ -601,7 +682,7 @@ void Machine::FormBatch(Partition& partition) {
         file->ready = false;  // planned again when its commit has been read back
         continue;
       }
-      Service::Plan plan = service_->PlanFor(*file, SchoolFor(file->state.school), clock_->Now());
+      Service::Plan plan = service_->PlanFor(*file, file->school->state, clock_->Now());
       if (!plan.due) {
         file->ready = false;
         PlanFile(*file);

@@ -30,6 +30,7 @@
 #include "machine/crash_marker.h"
 #include "machine/incarnation.h"
 #include "machine/loop.h"
+#include "machine/pack_library.h"
 #include "platform/clock/clock.h"
 #include "platform/crypto/sign.h"
 #include "platform/log/log.h"
@@ -39,9 +40,47 @@ namespace vigil {
 // Partition of a school: the first four bits of the SHA-256 of its id. Never changes.
 int PartitionOf(std::string_view school);
 
+// A school as it has been folded, and the packs that its own state names. On the loop's thread.
+class SchoolEntry {
+ public:
+  explicit SchoolEntry(const PackLibrary* library) : library_(library) {}
+
+  domain::SchoolState state;
+
+  // The version in force, by which what the school owes and every new case is decided. Resolved when it is first asked for. What cannot be
+  // resolved, as the common pack is no longer the one that it was written for, is the common pack, with an alarm.
+  const std::shared_ptr<const domain::Pack>& pack() const;
+  // All that decide about anything now: the one in force first, then those under which a case may still be open.
+  std::vector<std::shared_ptr<const domain::Pack>> all_packs() const;
+  // The version under which an open case stands; the common pack where the school has none of that name.
+  std::shared_ptr<const domain::Pack> Version(const std::string& digest) const;
+  // Its state names other packs now.
+  void ForgetPacks();
+
+ private:
+  std::shared_ptr<const domain::Pack> Resolve(const std::string& digest) const;
+
+  const PackLibrary* const library_;
+  mutable std::shared_ptr<const domain::Pack> in_force_;
+  mutable std::map<std::string, std::shared_ptr<const domain::Pack>> versions_;
+};
+
 struct FileEntry {
   domain::FileState state;
   int partition = 0;
+  // The school that it is of; set with its first commit.
+  SchoolEntry* school = nullptr;
+
+  // What decides about it now: the version under which its open case was opened; without one, and for the file of a school's own matters, the
+  // one in force. Follows from the states alone.
+  const domain::Pack& pack() const { return case_pack != nullptr ? *case_pack : *school->pack(); }
+  const domain::Pack& pack_in_force() const { return *school->pack(); }
+  // For who goes on with it on another thread, or later.
+  std::shared_ptr<const domain::Pack> shared_pack() const { return case_pack != nullptr ? case_pack : school->pack(); }
+
+  // Internal to the machine: the pack of the open case, and its name there.
+  std::shared_ptr<const domain::Pack> case_pack;
+  std::string case_version;
   // Internal to the machine: when the plan asked to be looked at, whether it waits to be carried out, whether a commit of ours is on its way.
   absl::Time wake = absl::InfiniteFuture();
   bool ready = false;
@@ -74,6 +113,8 @@ struct AppliedCommit {
   const domain::Applied& applied;
   // Null for commits that concern the school.
   FileEntry* file;
+  // As it is after the commit.
+  const SchoolEntry& school_entry;
   const domain::SchoolState& school;
 };
 
@@ -99,6 +140,8 @@ class Service {
   virtual void OnQuarantine(FileEntry& /*file*/) {}
   // Once, when every partition has been read to the end that it had at the start.
   virtual void OnCaughtUp() {}
+  // A school's pack is another from here on. On the loop's thread, also while the past is read.
+  virtual void OnPackAdopted(const SchoolEntry& /*school*/) {}
   // What the service keeps of a partition that does not follow from its files and schools, for a snapshot; and the same given back before
   // OnCaughtUp, instead of the commits that it came from. An error: the log is read instead.
   virtual std::string SaveTables(int /*partition*/) { return {}; }
@@ -143,8 +186,8 @@ class Machine {
   // Decides against the newest state; on the loop's thread. May be called again. An empty draft (no events) means nothing to do.
   using Decide = std::function<absl::StatusOr<Draft>()>;
 
-  // Pack, log, clock, loop and service outlive it.
-  Machine(std::shared_ptr<const domain::Pack> pack, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options);
+  // All outlive it.
+  Machine(const PackLibrary* packs, Log* log, Clock* clock, Loop* loop, Service* service, MachineOptions options);
   ~Machine();
 
   // Follows every partition from the start (or after a restored snapshot). Unavailable: the broker does not answer. A partition whose stream
@@ -194,8 +237,10 @@ class Machine {
   FileEntry& FileFor(const std::string& file, int partition);
   const domain::SchoolState* FindSchool(const std::string& school) const;
   const domain::SchoolState& SchoolFor(const std::string& school);
+  // The pack in force in the school; of a school that nobody knows, the common one.
+  const std::shared_ptr<const domain::Pack>& PackOf(const std::string& school) const;
   const std::unordered_map<std::string, FileEntry>& files() const { return files_; }
-  const std::unordered_map<std::string, domain::SchoolState>& schools() const { return schools_; }
+  const std::unordered_map<std::string, SchoolEntry>& schools() const { return schools_; }
   // Asks the plan of a file again (a side table changed).
   void Replan(FileEntry& file);
   absl::Time Now() const { return clock_->Now(); }
@@ -211,7 +256,9 @@ class Machine {
   // At the end of the process: those that wait, and all that still come, are answered with `status`. What is on its way may be stored all the
   // same.
   void Refuse(absl::Status status);
-  const domain::Pack& pack() const { return *pack_; }
+  // The pack as installed, without what any school has laid over it.
+  const domain::Pack& common_pack() const { return *packs_->common(); }
+  const PackLibrary& packs() const { return *packs_; }
   Clock* clock() const { return clock_; }
   Loop* loop() const { return loop_; }
   Log* log() const { return log_; }
@@ -285,7 +332,12 @@ class Machine {
   void TellOfQuarantine();
   void SetRehearsalClock(const domain::ClockSet& set);
 
-  std::shared_ptr<const domain::Pack> pack_;
+  SchoolEntry& SchoolEntryFor(const std::string& school);
+  // After the file changed: the pack of its open case, if that is another now.
+  void TakePack(FileEntry& file);
+  void OnPackAdopted(Partition& partition, SchoolEntry& school);
+
+  const PackLibrary* const packs_;
   Log* const log_;
   Clock* const clock_;
   Loop* const loop_;
@@ -297,7 +349,7 @@ class Machine {
   std::array<Partition, kPartitions> partitions_;
   std::unordered_map<std::string, FileEntry> files_;
   std::function<void(FileEntry&)> before_change_;
-  std::unordered_map<std::string, domain::SchoolState> schools_;
+  std::unordered_map<std::string, SchoolEntry> schools_;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
   std::atomic<bool> caught_up_{false};
   std::atomic<bool> held_{false};

@@ -90,7 +90,7 @@ absl::Status Snapshots::RestorePartition(Log& log, int partition) {
     return absl::DataLossError("of another service or partition");
   }
   if (head.program() != options_.program) return absl::FailedPreconditionError("made by another version of the program");
-  if (head.pack() != machine_->pack().digest) return absl::FailedPreconditionError("made with another pack");
+  if (head.pack() != machine_->common_pack().digest) return absl::FailedPreconditionError("made with another pack");
   const KnownPosition known{.created_time = FromTimestamp(head.stream_created_time()), .sequence = head.sequence(), .hash = head.last_hash()};
   // No repair is believed here: what it put back need not stand where it stood.
   if (const absl::StatusOr<CheckedStream> stream = CheckStream(log, partition, known, {}, false); !stream.ok()) return stream.status();
@@ -145,7 +145,7 @@ void Snapshots::Begin(int partition) {
   const Machine::PartitionHead now = machine_->HeadOf(partition);
   state::v1::SnapshotHead& head = work_->head;
   head.set_program(options_.program);
-  head.set_pack(machine_->pack().digest);
+  head.set_pack(machine_->common_pack().digest);
   head.set_source(std::string(machine_->source()));
   head.set_partition(static_cast<std::uint32_t>(partition));
   head.set_sequence(now.sequence);
@@ -160,7 +160,7 @@ void Snapshots::Begin(int partition) {
   }
   if (now.clock) contract::ToProto(*now.clock, head.mutable_clock());
   for (const auto& [id, school] : machine_->schools()) {
-    if (PartitionOfState(id) == partition) contract::ToProto(school, head.add_schools());
+    if (PartitionOfState(id) == partition) contract::ToProto(school.state, head.add_schools());
   }
   head.set_tables(service_->SaveTables(partition));
 

@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<vigil::notification::Provider>> emergency_providers;
   const auto emergency = vigil::notification::MakeEmergencyProviders(options.provider_url, options.provider_url_2, options.callback_base_url, &client,
                                                                      &emergency_providers);
-  vigil::break_glass::Ringer ringer(&(*host)->pack(), &list, emergency, &(*host)->metrics());
+  vigil::break_glass::Ringer ringer(&(*host)->common_pack(), &list, emergency, &(*host)->metrics());
   vigil::break_glass::ListKeeper keeper(&list, keys->get());
   notification.KeepEmergencyList(&keeper);
   vigil::notification::Handler handler(&notification, &ringer);

@@ -161,7 +161,7 @@ Service::Plan Notification::PlanFor(const FileEntry& file, const domain::SchoolS
   std::vector<domain::Event> intended;
   for (const domain::AlertState& candidate : file.state.current->alerts) {
     if (candidate.phase != AlertPhase::kOpen) continue;
-    const domain::LadderRow* ladder = pack().FindLadder(candidate.ladder);
+    const domain::LadderRow* ladder = file.pack().FindLadder(candidate.ladder);
     if (ladder == nullptr || (alert != nullptr && ladder->priority <= plan.priority)) continue;
     std::vector<domain::Event> events = Intend(file, school, candidate, *ladder, now, &plan.wake);
     if (events.empty()) continue;
@@ -223,7 +223,7 @@ std::vector<domain::Event> Notification::Intend(const FileEntry& file, const dom
   if (alert.step < 0 || static_cast<std::size_t>(alert.step) >= ladder.steps.size()) return events;
   const domain::LadderStep& step = ladder.steps[static_cast<std::size_t>(alert.step)];
   if (ladder.quiet_at_night) {
-    if (const absl::Time morning = domain::NextMorning(now, pack().night_from, pack().night_to); morning > now) {
+    if (const absl::Time morning = domain::NextMorning(now, file.pack().night_from, file.pack().night_to); morning > now) {
       *wake = std::min(*wake, morning);
       return events;
     }
@@ -279,7 +279,7 @@ std::vector<std::string> Notification::PeopleOfStep(const FileEntry& file, const
   std::string name = absl::StrCat(alert.alert_id, "/", alert.round, "/", alert.step, "/", file.state.version, "/", school.version);
   const absl::Time real = machine_->clock()->NowReal();
   if (work.resolved_step != name || real - work.resolved_time > kResolvedFor || real < work.resolved_time) {
-    work.resolved = domain::ResolveStep(pack(), school, file.state, alert, step, now).reachable;
+    work.resolved = domain::ResolveStep(file.pack(), school, file.state, alert, step, now).reachable;
     work.resolved_step = std::move(name);
     work.resolved_time = real;
   }
@@ -333,7 +333,7 @@ std::size_t Notification::ProviderByName(std::string_view name) const {
 
 void Notification::OnCommit(const AppliedCommit& applied) {
   if (applied.file == nullptr) {
-    if (emergency_list_ != nullptr) emergency_list_->Note(pack(), applied);
+    if (emergency_list_ != nullptr) emergency_list_->Note(applied);
     for (const domain::Event& event : applied.commit.events) {
       if (const auto* change = std::get_if<domain::DirectoryChanged>(&event.body)) contacts_.Note(applied.commit.school, *change);
     }
@@ -472,7 +472,7 @@ void Notification::Enqueue(const std::string& attempt_id) {
   if (it == attempts_.end()) return;
   const Attempt& attempt = it->second;
   const domain::AlertState* state = domain::FindAlert(attempt.file->state, attempt.alert_id);
-  const domain::LadderRow* ladder = state == nullptr ? nullptr : pack().FindLadder(state->ladder);
+  const domain::LadderRow* ladder = state == nullptr ? nullptr : attempt.file->pack().FindLadder(state->ladder);
   int rank = ladder == nullptr ? 0 : ladder->priority;
   if (attempt.channel == Channel::kCall) {
     Alert& alert = alerts_[attempt.alert_id];
@@ -509,7 +509,8 @@ void Notification::Ask(const std::string& attempt_id, Attempt& attempt, bool fir
   // It was taken or closed, or the person was taken off the matter, while this waited its turn.
   if (alert == nullptr || (alert->phase != AlertPhase::kOpen && !Planted("rings-what-was-taken")) || IsRecused(file, attempt.person)) return not_asked(AttemptEvent::kDropped);
   const domain::AttemptState* state = FindAttempt(*alert, attempt_id);
-  const domain::LadderRow* ladder = pack().FindLadder(alert->ladder);
+  const domain::Pack& pack = attempt.file->pack();
+  const domain::LadderRow* ladder = pack.FindLadder(alert->ladder);
   if (ladder == nullptr) return not_asked(AttemptEvent::kDropped);
 
   const domain::SchoolState& school = machine_->SchoolFor(file.school);
@@ -523,10 +524,10 @@ void Notification::Ask(const std::string& attempt_id, Attempt& attempt, bool fir
   const std::string wanted = !(*found)->language.empty() ? (*found)->language : school.language;
 
   const std::string& key = attempt.channel == Channel::kCall ? ladder->call_text : ladder->sms_text;
-  const auto text = pack().texts.find(key);
+  const auto text = pack.texts.find(key);
   std::string_view language;
-  const std::string_view words = text == pack().texts.end() ? std::string_view("{school} {code} {phone}") : ChooseLanguage(text->second.text, wanted, &language);
-  const std::string time = TimeText(TimeOfAlert(pack(), file, *alert), machine_->Now(), language);
+  const std::string_view words = text == pack.texts.end() ? std::string_view("{school} {code} {phone}") : ChooseLanguage(text->second.text, wanted, &language);
+  const std::string time = TimeText(TimeOfAlert(pack, file, *alert), machine_->Now(), language);
   TextValues values{.school = school.school_name, .code = file.current->code, .time = time, .phone = school.duty_phone};
   // Who is in charge: who took the matter; nobody yet: the school itself.
   Secret<std::string> person(school.school_name);
@@ -755,7 +756,7 @@ void Notification::TakeOrRecord(const std::string& attempt_id, AttemptEvent even
       [this, file, person = attempt.person, attempt_id, alert_id = attempt.alert_id, event, how, event_time]() -> absl::StatusOr<Draft> {
         // One answer takes one alert, the one that was asked about; where that was taken or settled meanwhile, nothing.
         const domain::AlertState* alert = domain::FindAlert(file->state, alert_id);
-        const domain::LadderRow* ladder = alert == nullptr ? nullptr : pack().FindLadder(alert->ladder);
+        const domain::LadderRow* ladder = alert == nullptr ? nullptr : file->pack().FindLadder(alert->ladder);
         const bool takes = ladder != nullptr && ladder->takeable && alert->phase == AlertPhase::kOpen && !IsRecused(file->state, person);
         Draft draft = NewDraft(*file, absl::StrCat(absl::string_view(how.data(), how.size()), "/", attempt_id, "/", file->state.version));
         draft.actor = {.person = person};
@@ -783,7 +784,7 @@ void Notification::RecordSpoken(const std::string& attempt_id, absl::Time event_
        event_time]() -> absl::StatusOr<Draft> {
         Draft draft = NewDraft(*file, absl::StrCat("bridged/", attempt_id, "/", file->state.version));
         const domain::AlertState* state = domain::FindAlert(file->state, alert_id);
-        const domain::LadderRow* ladder = state == nullptr ? nullptr : pack().FindLadder(state->ladder);
+        const domain::LadderRow* ladder = state == nullptr ? nullptr : file->pack().FindLadder(state->ladder);
         const bool bridges = ladder != nullptr && ladder->bridges && domain::HasOpenCase(file->state) && file->state.current->case_id == case_id;
         if (bridges) {
           draft.events.push_back(domain::Event{domain::Spoken{

@@ -181,8 +181,6 @@ class Notification final : public Service {
   absl::Time DomainTime(absl::Time real) const;
   void Count(const Attempt& attempt, domain::AttemptEvent event);
 
-  const domain::Pack& pack() const { return machine_->pack(); }
-
   const NotificationDependencies dependencies_;
   Machine* machine_ = nullptr;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();

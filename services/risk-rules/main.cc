@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   if (auto code = vigil::ParseOptions(kIdentity, kOwnOptions, argc, argv, options)) return *code;
   auto host = vigil::ServiceHost::Open(kIdentity, options);
   if (!host.ok()) return vigil::CannotStart(host.status());
-  vigil::RiskRules service(&(*host)->pack());
+  vigil::RiskRules service;
   (*host)->Attach(&service);
   if (absl::Status started = (*host)->Start({}); !started.ok()) return vigil::CannotStart(started);
   return vigil::RunUntilSignal(signals, (*host)->lifecycle());

@@ -24,8 +24,9 @@ Service::Plan RiskRules::PlanFor(const FileEntry& file, const domain::SchoolStat
   if (report == reports.end()) return {};
 
   const domain::ReportFacts facts = domain::FactsOf(*report);
-  domain::Classification found = domain::Classify(pack_, facts, &file.state);
-  const bool supervised = pack_.Rank(found.level) >= pack_.SupervisedRank();
+  const domain::Pack& pack = file.pack();
+  domain::Classification found = domain::Classify(pack, file.pack_in_force(), facts, &file.state);
+  const bool supervised = pack.Rank(found.level) >= pack.SupervisedRank();
 
   Plan plan;
   plan.priority = supervised ? kSeverePriority : kPriority;
@@ -34,7 +35,7 @@ Service::Plan RiskRules::PlanFor(const FileEntry& file, const domain::SchoolStat
                    .school = file.state.school,
                    .file = file.state.file,
                    .actor = {.person = kActor},
-                   .events = {{domain::ClassifiedEvent(pack_, report->report_id, facts, std::move(found), &file.state)}}};
+                   .events = {{domain::ClassifiedEvent(pack, report->report_id, facts, std::move(found), &file.state)}}};
   return plan;
 }
 

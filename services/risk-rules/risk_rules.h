@@ -3,21 +3,14 @@
 // It never lowers what a person set (the fold sees to that), and what it says follows from the file's state alone.
 #pragma once
 
-#include "domain/pack/pack.h"
 #include "machine/machine.h"
 
 namespace vigil {
 
 class RiskRules final : public Service {
  public:
-  // `pack` outlives it.
-  explicit RiskRules(const domain::Pack* pack) : pack_(*pack) {}
-
   // The oldest report of the case that has not been classified.
   Plan PlanFor(const FileEntry& file, const domain::SchoolState& school, absl::Time now) override;
-
- private:
-  const domain::Pack& pack_;
 };
 
 }  // namespace vigil

@@ -18,6 +18,7 @@ enum class ValueKind {
   kNo,      // a flag: the literal false
   kTexts,   // repeated option: a list
   kFields,  // repeated NAME=VALUE: an object
+  kFile,    // a path, "-": standard input; what stands in it is the text
   kShifts,  // repeated "staff,staff FROM TO [PLACE]", see ShiftFromText
 };
 
@@ -30,10 +31,10 @@ struct OptionRow {
 };
 
 // How people see the answer.
-enum class Answer { kReceipt, kCase, kCases, kTimeline, kClocks, kCustody, kOnCall, kClock, kPlain, kFile };  // kFile: bytes, written to where --output says
+enum class Answer { kReceipt, kCase, kCases, kTimeline, kClocks, kCustody, kOnCall, kClock, kPack, kPlain, kFile };  // kFile: bytes, written to where --output says
 
 struct CommandRow {
-  std::string_view command;
+  std::string_view command;  // "report", or of a group: "pack put"
   std::string_view method;
   std::string_view path;  // {name} is a positional argument, in this order
   Answer answer = Answer::kPlain;

@@ -177,6 +177,31 @@ class Writer {
     return absl::StrCat(SchoolTime(Text(clock, "now_time")), Say("  速度 ", "  speed "), Member(clock, "speed").dump(), "\n");
   }
 
+  std::string Changes(const json& changes) const {
+    std::string text;
+    for (const json& change : Member(changes, "changes")) {
+      absl::StrAppend(&text, "  ", Text(change, "change"), " ", Text(change, "section"), ".", Text(change, "id"), "\n");
+      for (const json& key : Member(change, "keys")) absl::StrAppend(&text, "      ", key.is_string() ? key.get<std::string>() : key.dump(), "\n");
+    }
+    return text;
+  }
+
+  std::string Pack(const json& pack) const {
+    std::string text = absl::StrCat(Say("现行 ", "in force "), Text(pack, "digest"), "  ", Text(pack, "common_id"), " ", Text(pack, "common_version"));
+    if (!Text(pack, "adopted_by").empty()) {
+      absl::StrAppend(&text, Say("，提出 ", ", proposed by "), Text(pack, "proposed_by"), Say("，采用 ", ", adopted by "), Text(pack, "adopted_by"), " ",
+                      SchoolTime(Text(pack, "adopted_time")));
+    }
+    absl::StrAppend(&text, "\n", Changes(pack));
+    const json& proposed = Member(pack, "proposed");
+    if (proposed.is_object()) {
+      absl::StrAppend(&text, Say("等待第二人批准 ", "waits for a second person "), Text(proposed, "digest"), Say("，提出 ", ", proposed by "), Text(proposed, "proposed_by"),
+                      " ", SchoolTime(Text(proposed, "proposed_time")), "\n", Changes(proposed));
+      for (const json& less : Member(proposed, "asks_less")) absl::StrAppend(&text, "  ", Say("放宽：", "asks less: "), less.is_string() ? less.get<std::string>() : "", "\n");
+    }
+    return text;
+  }
+
   std::string Plain(const json& answer) const {
     if (!answer.is_object()) return answer.dump() + "\n";
     Table table;
@@ -220,6 +245,8 @@ std::string Display(Answer answer, std::string_view body, Language language) {
       return writer.OnCall(parsed);
     case Answer::kClock:
       return writer.Clock(parsed);
+    case Answer::kPack:
+      return writer.Pack(parsed);
     case Answer::kFile:  // its refusals alone come here
     case Answer::kPlain:
       return writer.Plain(parsed);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,9 @@ Language LanguageOf(int argc, char** argv, const Environment& environment) {
 std::unique_ptr<Typed> AddRow(CLI::App& app, const CommandRow& row, Language language) {
   auto typed = std::make_unique<Typed>();
   typed->row = &row;
-  typed->app = app.add_subcommand(std::string(row.command), std::string(row.help.In(language)));
+  const std::size_t space = row.command.find(' ');
+  CLI::App& parent = space == std::string_view::npos ? app : *app.get_subcommand(std::string(row.command.substr(0, space)));
+  typed->app = parent.add_subcommand(std::string(row.command.substr(space == std::string_view::npos ? 0 : space + 1)), std::string(row.help.In(language)));
   const std::vector<std::string> parameters = PathParameters(row.path);
   typed->positional.resize(parameters.size());
   for (std::size_t i = 0; i < parameters.size(); ++i) typed->app->add_option(parameters[i], typed->positional[i])->required();
@@ -88,6 +91,24 @@ std::unique_ptr<Typed> AddRow(CLI::App& app, const CommandRow& row, Language lan
   return typed;
 }
 
+// "-" is standard input; nullopt: it cannot be read.
+std::optional<std::string> ReadTyped(const std::string& path) {
+  std::string text;
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    return text;
+  }
+  std::ifstream file(path, std::ios::binary);
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file) return std::nullopt;
+  return text;
+}
+
+int CannotRead(const std::string& path) {
+  std::fprintf(stderr, "vigil: cannot read %s\n", path.c_str());
+  return kExitWrongUsage;
+}
+
 int RunTyped(const Typed& typed, RunOptions options) {
   CommandInput input;
   input.positional = typed.positional;
@@ -97,18 +118,19 @@ int RunTyped(const Typed& typed, RunOptions options) {
   for (const auto& [name, given] : typed.flags) {
     if (given) input.values[name] = {""};
   }
+  for (const OptionRow& option : typed.row->options) {
+    const auto given = input.values.find(option.option);
+    if (option.kind != ValueKind::kFile || given == input.values.end()) continue;
+    for (std::string& value : given->second) {
+      std::optional<std::string> text = ReadTyped(value);
+      if (!text) return CannotRead(value);
+      value = *std::move(text);
+    }
+  }
   if (!typed.body_file.empty()) {
-    if (typed.body_file == "-") {
-      input.body.assign(std::istreambuf_iterator<char>(std::cin), {});
-    } else {
-      std::ifstream file(typed.body_file, std::ios::binary);
-      input.body.assign(std::istreambuf_iterator<char>(file), {});
-      if (!file) input.body.clear();
-    }
-    if (input.body.empty()) {
-      std::fprintf(stderr, "vigil: cannot read %s\n", typed.body_file.c_str());
-      return kExitWrongUsage;
-    }
+    std::optional<std::string> body = ReadTyped(typed.body_file);
+    if (!body || body->empty()) return CannotRead(typed.body_file);
+    input.body = *std::move(body);
   }
   options.only_code = typed.only_code;
   options.output = typed.output;
@@ -134,6 +156,9 @@ int Main(int argc, char** argv) {
   app.add_option("--lang", global.language, "zh / en");
   app.add_option("--idempotency-key", global.idempotency_key, say("POST 的幂等键（默认随机）", "Idempotency-Key of a POST (default random)"));
   app.add_option("--if-match", global.if_match, say("只在事项未变时执行（etag）", "only if the case is still at this etag"));
+
+  // Rows of a group find it here.
+  CLI::App* pack = app.add_subcommand("pack", say("规程包：检查、比较；一所学校的补充", "The protocol pack: check it, compare two; a school's overlay"))->require_subcommand(1);
 
   std::vector<std::unique_ptr<Typed>> rows;
   for (const CommandRow& row : CommandTable()) rows.push_back(AddRow(app, row, language));
@@ -190,7 +215,6 @@ int Main(int argc, char** argv) {
   CLI::App* requirements =
       app.add_subcommand("requirements", say("两份文件的每一条由什么满足、由哪些测试证明", "What covers each clause of the documents, and which tests show it"));
 
-  CLI::App* pack = app.add_subcommand("pack", say("规程包：检查、比较", "The protocol pack: check it, compare two"))->require_subcommand(1);
   PackOptions pack_options;
   CLI::App* pack_check = pack->add_subcommand("check", say("检查规程包或学校的补充，按文件和行说明", "Check a pack or a school's overlay; mistakes by file and line"));
   pack_check->add_option("pack", pack_options.pack, say("规程包目录", "directory of the pack"))->required();

@@ -41,6 +41,7 @@ absl::StatusOr<json> ValueFromText(ValueKind kind, const std::string& text, absl
   switch (kind) {
     case ValueKind::kText:
     case ValueKind::kTexts:
+    case ValueKind::kFile:  // read by who typed it
       return json(text);
     case ValueKind::kInteger: {
       std::int64_t number = 0;

@@ -76,7 +76,7 @@ class Checker {
     if (school.school.empty()) school.school = commit.school;
     if (commit.file.empty()) {
       for (const domain::Event& event : commit.events) {
-        domain::ApplyToSchool(school, event, position);
+        domain::ApplyToSchool(school, commit, event, position);
         Erased(at, event);
       }
       return;

@@ -58,9 +58,8 @@ class AuditTest : public testing::Test {
     auto store = audit::TimelineStore::Open(directory_ + "/timeline.db");
     EXPECT_TRUE(store.ok()) << store.status();
     ManualLoop* worker = node.AddLoop();
-    auto made = std::make_unique<audit::Audit>(world_.shared_pack(), *std::move(ledger), *std::move(store), worker, &world_.clock(), nullptr,
+    auto made = std::make_unique<audit::Audit>(*std::move(ledger), *std::move(store), worker, &world_.clock(), nullptr,
                                                audit::AuditOptions{.gather = absl::ZeroDuration()});
-    made->Attach(&node.loop());
     worker->SetHooks(made->worker_hooks());
     return made;
   }
@@ -101,16 +100,17 @@ class AuditTest : public testing::Test {
 
   const std::string directory_ = testing::TempDir() + absl::StrCat("audit_test_", testing::UnitTest::GetInstance()->current_test_info()->name());
   World world_;
-  Node& risk_ = world_.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world_.pack()); }});
+  Node& risk_ = world_.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
   Node& timer_ = world_.Run({.source = "timer", .make = [this](Node&) {
                                return std::make_unique<EscalationTimer>(&world_.pack(), &world_.clock(), nullptr);
                              }});
-  Node& audit_ = world_.Run({.source = "audit", .writes = false, .make = [this](Node& node) { return MakeAudit(node); }});
+  Node& audit_ = world_.Run({.source = "audit", .writes = false, .make = [this](Node& node) { return MakeAudit(node); },
+                              .attach = [](Service& service, Machine& machine) { static_cast<audit::Audit&>(service).Attach(&machine); }});
   Node& intake_ = world_.RunWriter("intake");
 };
 
 TEST_F(AuditTest, TimelineTellsWhatHappenedAndWhatFollowed) {
-  world_.Run({.source = "notice", .make = [this](Node&) { return std::make_unique<EverybodyAnswers>(&world_.pack()); }});
+  world_.Run({.source = "notice", .make = [](Node&) { return std::make_unique<EverybodyAnswers>(); }});
   world_.Report(intake_, {.indicators = {"W1a"}});
   world_.Advance(absl::Hours(25));
   EXPECT_THAT(TypesOf("case-file"), IsSupersetOf({"report_received", "classified", "alert_raised", "clock_started", "supervision_started",

@@ -21,7 +21,7 @@ class EscalationTest : public testing::Test {
 
   // From now on whatever rings is taken by the leader after this long.
   void LeaderTakesAfter(absl::Duration wait) {
-    world_.Run({.source = "notice", .make = [this, wait](Node&) { return std::make_unique<EverybodyAnswers>(&world_.pack(), wait); }});
+    world_.Run({.source = "notice", .make = [wait](Node&) { return std::make_unique<EverybodyAnswers>(wait); }});
   }
 
   // An adult is with the child and says so, as somebody is on most days.
@@ -35,7 +35,7 @@ class EscalationTest : public testing::Test {
 
   World world_;
   metrics::Registry metrics_{"test", "0"};
-  Node& risk_ = world_.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world_.pack()); }});
+  Node& risk_ = world_.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
   Node& timer_ = world_.Run({.source = "timer",
                              .make = [this](Node&) { return std::make_unique<EscalationTimer>(&world_.pack(), &world_.clock(), &metrics_); },
                              .attach = [](Service& service, Machine& machine) { static_cast<EscalationTimer&>(service).Attach(&machine); }});

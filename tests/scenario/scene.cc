@@ -42,14 +42,16 @@ class Scene::Reader final : public Service {
         openings.push_back(absl::StrCat(opening->how, " by ", applied.commit.actor ? applied.commit.actor->person : ""));
       }
     }
+    if (applied.file != nullptr && applied.commit.actor) pack_of_last[applied.commit.actor->person] = applied.commit.pack;
   }
+  std::map<std::string, std::string> pack_of_last;
   std::map<std::string, domain::ReportReceived> received;
   std::vector<std::string> openings;
 };
 
 absl::Time TimeOf(const google::protobuf::Timestamp& t) { return contract::TimeFromProto(t); }
 
-Scene::Scene(absl::Time start, std::shared_ptr<const domain::Pack> pack) : world(start, 1, std::move(pack)) {
+Scene::Scene(absl::Time start) : world(start) {
   std::string directory = (std::filesystem::temp_directory_path() / "vigil-scene-XXXXXX").string();
   EXPECT_NE(mkdtemp(directory.data()), nullptr);
   directory_ = directory;
@@ -82,7 +84,7 @@ Scene::Scene(absl::Time start, std::shared_ptr<const domain::Pack> pack) : world
                              break_glass_->OnRecord([&desk] { desk.OnBreakGlassTick(); });
                              machine.loop()->Post([&desk] { desk.WatchOutbox(); });
                            }});
-  risk = &world.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world.pack()); }});
+  risk = &world.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
   timer = &world.Run({.source = "timer",
                       .make = [this](Node&) { return std::make_unique<EscalationTimer>(&world.pack(), &world.clock(), nullptr); },
                       .attach = [](Service& service, Machine& machine) { static_cast<EscalationTimer&>(service).Attach(&machine); }});
@@ -556,6 +558,39 @@ std::optional<domain::ReportReceived> Scene::ReceivedReport(const std::string& r
 }
 
 std::vector<std::string> Scene::Openings() { return reader_->service<Reader>().openings; }
+
+std::string Scene::PackOfLastCommit(const std::string& person) const {
+  const auto& packs = reader_->service<Reader>().pack_of_last;
+  const auto it = packs.find(person);
+  return it == packs.end() ? "" : it->second;
+}
+
+absl::StatusOr<api::SchoolPack> Scene::PutPack(const std::string& who, const std::string& overlay) {
+  api::PutPackRequest request;
+  request.set_school(kSchool);
+  request.set_overlay(overlay);
+  return Ask<api::SchoolPack>([&](intake::Reply<api::SchoolPack> reply) { desk().PutPack(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::SchoolPack> Scene::SeePack(const std::string& who) {
+  api::GetPackRequest request;
+  request.set_school(kSchool);
+  return Ask<api::SchoolPack>([&](intake::Reply<api::SchoolPack> reply) { desk().GetPack(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::SchoolPack> Scene::ApprovePack(const std::string& who, const std::string& digest) {
+  api::ReviewPackRequest request;
+  request.set_school(kSchool);
+  request.set_digest(digest);
+  return Ask<api::SchoolPack>([&](intake::Reply<api::SchoolPack> reply) { desk().ApprovePack(As(who), request, std::move(reply)); });
+}
+
+absl::StatusOr<api::SchoolPack> Scene::RejectPack(const std::string& who, const std::string& digest) {
+  api::ReviewPackRequest request;
+  request.set_school(kSchool);
+  request.set_digest(digest);
+  return Ask<api::SchoolPack>([&](intake::Reply<api::SchoolPack> reply) { desk().RejectPack(As(who), request, std::move(reply)); });
+}
 
 std::string Scene::BytesOnDisk() const {
   std::string bytes;

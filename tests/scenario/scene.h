@@ -47,7 +47,7 @@ class Scene {
  public:
   // leader, deputy, office, grade_head (grade 3), class_teacher (3-2), teacher, doctor, guard, guard_2, crisis, assessor, administrator; child
   // ("小明", 3-2) with mother, father and the excluded uncle; twin and other_twin ("小红", both 3-2), and their mother.
-  explicit Scene(absl::Time start = At("2026-03-10 10:00"), std::shared_ptr<const domain::Pack> pack = nullptr);
+  explicit Scene(absl::Time start = At("2026-03-10 10:00"));
   ~Scene();
 
   absl::Time now() const { return world.now(); }
@@ -122,6 +122,13 @@ class Scene {
   api::Register SeeRegister();
   api::Readiness SeeReadiness();
   api::Statistics SeeStatistics();
+  // The school's own pack.
+  absl::StatusOr<api::SchoolPack> PutPack(const std::string& who, const std::string& overlay);
+  absl::StatusOr<api::SchoolPack> SeePack(const std::string& who);
+  absl::StatusOr<api::SchoolPack> ApprovePack(const std::string& who, const std::string& digest);
+  absl::StatusOr<api::SchoolPack> RejectPack(const std::string& who, const std::string& digest);
+  // Digest of the pack in the last commit that this person made about a case.
+  std::string PackOfLastCommit(const std::string& person) const;
   absl::Status PutCalendar(const std::vector<std::pair<std::string, std::string>>& terms, const std::vector<std::pair<std::string, std::string>>& holidays);
 
   absl::StatusOr<api::Case> HandOver(const std::string& who, const std::string& case_id, const std::string& guardian, bool identity_checked = true);

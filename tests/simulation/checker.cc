@@ -703,7 +703,7 @@ Verdict Check(World& world) {
   const std::unique_ptr<Log> log = world.broker().Connect("checker");
   // A broker that answers at once: what is checked is what is stored.
   SimulatedLoop loop(&world.clock());
-  Machine machine(world.shared_pack(), log.get(), &world.clock(), &loop, &checker, {.installation = "simulated", .trusted_sources = World::TrustedSources()});
+  Machine machine(&world.packs(), log.get(), &world.clock(), &loop, &checker, {.installation = "simulated", .trusted_sources = World::TrustedSources()});
   checker.Attach(&machine);
   loop.SetHooks(machine.hooks());
   if (const absl::Status started = machine.Start(); !started.ok()) {

@@ -87,7 +87,7 @@ void Process::Start() {
       break;
     }
     case 1:
-      service_ = std::make_unique<RiskRules>(pack);
+      service_ = std::make_unique<RiskRules>();
       break;
     case 2:
       service_ = std::make_unique<EscalationTimer>(pack, &world_->clock_, nullptr);
@@ -100,7 +100,7 @@ void Process::Start() {
       break;
   }
   watched_ = std::make_unique<Watched>(world_, service_.get(), service_number_ == 0 && instance_ == 0);
-  machine_ = std::make_unique<Machine>(world_->shared_pack(), log_.get(), &world_->clock_, loop_.get(), watched_.get(),
+  machine_ = std::make_unique<Machine>(&world_->packs(), log_.get(), &world_->clock_, loop_.get(), watched_.get(),
                                        MachineOptions{.installation = "simulated",
                                                       .signing_key = World::KeyOf(source()),
                                                       .trusted_sources = World::TrustedSources()});
@@ -127,7 +127,7 @@ void Process::Kill() {
 
 World::World(const Options& options, std::shared_ptr<const domain::Pack> pack)
     : options_(options),
-      pack_(std::move(pack)),
+      packs_(std::move(pack)),
       start_(StartOf(options.seed)),
       clock_(start_),
       random_(options.seed),

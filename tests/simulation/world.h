@@ -104,8 +104,8 @@ class World {
   Random& random() { return random_; }
   absl::Time now() const { return clock_.Now(); }
   absl::Time start() const { return start_; }
-  const domain::Pack& pack() const { return *pack_; }
-  const std::shared_ptr<const domain::Pack>& shared_pack() const { return pack_; }
+  const domain::Pack& pack() const { return *packs_.common(); }
+  const PackLibrary& packs() const { return packs_; }
   const Options& options() const { return options_; }
   History& history() { return history_; }
   TraceHash& trace() { return trace_; }
@@ -143,7 +143,7 @@ class World {
   absl::Duration Latency();
 
   const Options options_;
-  const std::shared_ptr<const domain::Pack> pack_;
+  const PackLibrary packs_;
   const absl::Time start_;
   ManualClock clock_;
   SeededRandom random_;

@@ -32,7 +32,7 @@ std::map<std::string, std::string> Parts(const Machine& machine) {
     if (entry.state.file.empty()) continue;  // a writer thought of it, and it came to nothing
     parts[id] = BytesOf<state::v1::FileState>(entry.state);
   }
-  for (const auto& [id, school] : machine.schools()) parts[absl::StrCat("school ", id)] = BytesOf<state::v1::SchoolState>(school);
+  for (const auto& [id, school] : machine.schools()) parts[absl::StrCat("school ", id)] = BytesOf<state::v1::SchoolState>(school.state);
   return parts;
 }
 

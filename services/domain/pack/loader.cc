@@ -1,8 +1,12 @@
 #include "domain/pack/loader.h"
 
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -21,6 +25,7 @@ namespace {
 constexpr int kMaxConditionDepth = 8;
 constexpr int kMaxFieldBytes = 65536;
 constexpr int kDigestDigits = 12;
+constexpr std::string_view kLevels = "levels";
 
 // The people of a case, as ladders name them; of a duty that is late, whom its step tells.
 constexpr std::array<std::string_view, 6> kCaseTargets{"case.author", "case.holders", "case.next_holders", "case.taker", "case.guardians", "duty.told"};
@@ -58,7 +63,7 @@ class Loader {
 
   void ReadFile(const std::string& name, const std::string& text) { ReadInto(sections_, name, text); }
   // Of an overlay: its rows change or join those of the files.
-  void ReadOverlayFile(const std::string& name, const std::string& text) { ReadInto(overlay_, name, text); }
+  void ReadOverlayFile(const std::string& name, const std::string& text);
   void ReadSections();
   // Where the overlay says something of this row; nullopt: nowhere.
   std::optional<Place> PlaceInOverlay(const std::string& section, const std::string& id) const;
@@ -127,6 +132,46 @@ class Loader {
   std::map<std::string, Place> rules_;
   std::map<std::string, Place> duties_;
 };
+
+namespace {
+
+// The line of the first alias, from 1; 0: there is none. An alias can make a page of text stand for more than can be read.
+class AliasFinder final : public YAML::EventHandler {
+ public:
+  static int In(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    AliasFinder finder;
+    parser.HandleNextDocument(finder);
+    return finder.line_;
+  }
+
+ private:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    if (line_ == 0) line_ = mark.line + 1;
+  }
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int line_ = 0;
+};
+
+}  // namespace
+
+void Loader::ReadOverlayFile(const std::string& name, const std::string& text) {
+  try {
+    if (const int line = AliasFinder::In(text); line > 0) return problems_->Add({name, line}, "an overlay has no aliases: write it out");
+  } catch (const YAML::Exception& error) {
+    return problems_->Add({name, error.mark.line + 1}, absl::StrCat("is no YAML: ", error.msg));
+  }
+  ReadInto(overlay_, name, text);
+}
 
 void Loader::ReadInto(std::vector<Section>& sections, const std::string& name, const std::string& text) {
   const Place top{name, 1};
@@ -200,6 +245,8 @@ void Loader::MergeOverlay() {
     }
     for (const auto& [id, row] : RowsOf(section.value)) {
       if (const auto base = known.find(id); base == known.end()) {
+        // Ranks are what cases of every version are compared by.
+        if (section.name == kLevels) problems_->Add(row.place, absl::StrCat("levels ", id, ": the levels are the documents'; an overlay adds none"));
         const bool own = row.node.IsMap() && row.node["basis"] && row.node["basis"].IsScalar() && row.node["basis"].Scalar() == "school_setting";
         if (!own) problems_->Add(row.place, absl::StrCat(section.name, " ", id, ": a row that a school adds says `basis: school_setting`"));
         added_.push_back({section.name, {id, row}});
@@ -1153,17 +1200,10 @@ void Loader::ReadText(MapReader& map, const std::string& id) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Pack>> LoadPack(const PackFiles& files, const DigestFunction& digest) {
-  return LoadPackWithOverlay(files, {}, digest);
-}
+namespace {
 
-absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles& files, const PackFiles& overlay, const DigestFunction& digest) {
-  std::shared_ptr<const Pack> base;
-  if (!overlay.empty()) {
-    auto loaded = LoadPackWithOverlay(files, {}, digest);
-    if (!loaded.ok()) return loaded.status();
-    base = *std::move(loaded);
-  }
+// `common`: what the files alone give, when there is an overlay.
+absl::StatusOr<std::shared_ptr<const Pack>> Load(const Pack* common, const PackFiles& files, const PackFiles& overlay, const DigestFunction& digest) {
   std::string resolved;
   for (const auto& [name, text] : files) absl::StrAppend(&resolved, name, "\n", text.size(), "\n", text);
   for (const auto& [name, text] : overlay) absl::StrAppend(&resolved, "overlay ", name, "\n", text.size(), "\n", text);
@@ -1175,8 +1215,8 @@ absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles&
     for (const auto& [name, text] : files) loader.ReadFile(name, text);
     for (const auto& [name, text] : overlay) loader.ReadOverlayFile(name, text);
     loader.ReadSections();
-    if (base && problems.empty()) {
-      for (const Loosening& loosening : FindLoosened(*base, loader.draft().pack)) {
+    if (common != nullptr && problems.empty()) {
+      for (const Loosening& loosening : FindLoosened(*common, loader.draft().pack)) {
         const Place place = loader.PlaceInOverlay(loosening.section, loosening.id).value_or(Place{"overlay", 0});
         problems.Add(place, absl::StrCat(loosening.section, " ", loosening.id, ": ", loosening.why, "; the documents' rule can be tightened only"));
       }
@@ -1190,6 +1230,20 @@ absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles&
   auto pack = std::make_shared<Pack>(std::move(loader.draft().pack));
   pack->digest = digest(resolved).substr(0, kDigestDigits);
   return std::shared_ptr<const Pack>(std::move(pack));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPack(const PackFiles& files, const DigestFunction& digest) { return Load(nullptr, files, {}, digest); }
+
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles& files, const PackFiles& overlay, const DigestFunction& digest) {
+  auto common = LoadPack(files, digest);
+  if (!common.ok() || overlay.empty()) return common;
+  return Load(common->get(), files, overlay, digest);
+}
+
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const Pack& common, const PackFiles& files, const PackFiles& overlay, const DigestFunction& digest) {
+  return Load(&common, files, overlay, digest);
 }
 
 }  // namespace vigil::domain

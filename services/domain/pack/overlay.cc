@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -60,6 +61,11 @@ std::string Reads(const ClockRow& before, const ClockRow& after) {
       (before.expiry_reopens_alert && !after.expiry_reopens_alert)) {
     return "does less when it expires";
   }
+  if ((after.warn_ladder != before.warn_ladder && !before.warn_ladder.empty()) || (after.review_ladder != before.review_ladder && !before.review_ladder.empty())) {
+    return "warns others";
+  }
+  if (!before.warn_quiet_at_night && after.warn_quiet_at_night) return "warns less often";
+  if (after.expiry_adds != before.expiry_adds && !before.expiry_adds.empty()) return "does less when it expires";
   if (after.one_per != before.one_per || (before.repeats_daily && !after.repeats_daily) || (!before.only_supervised && after.only_supervised)) return "runs less often";
   return "";
 }
@@ -74,6 +80,8 @@ std::string Reads(const LadderRow& before, const LadderRow& after) {
     if ((before.steps[i].call && !after.steps[i].call) || (before.steps[i].sms && !after.steps[i].sms)) return "reaches them in fewer ways";
     if (after.steps[i].wait > before.steps[i].wait) return "waits longer";
   }
+  if (after.empty_round_wait > before.empty_round_wait) return "waits longer";
+  if (after.emergency != before.emergency) return "is for another need";
   if (!HoldsAll(after.raised_on, before.raised_on)) return "is raised on less";
   if (!HoldsAll(before.closed_by, after.closed_by)) return "is closed by more";
   return "";
@@ -153,14 +161,17 @@ std::string Reads(const RoleRow& before, const RoleRow& after) {
 
 std::string Reads(const ScheduleRow& before, const ScheduleRow& after) { return before.fallback_role == after.fallback_role ? "" : "falls back on others"; }
 
+// Whose rows are compared: those of the documents, or all.
+enum class Whose : std::uint8_t { kDocuments, kEverybody };
+
 template <typename Rows>
-void Compare(const char* section, const Rows& before, const Rows& after, std::vector<Loosening>& found) {
+void Compare(const char* section, const Rows& before, const Rows& after, Whose whose, std::vector<Loosening>& found) {
   for (const auto& [id, row] : before) {
-    if (row.basis != Basis::kProtocol) continue;
+    if (whose == Whose::kDocuments && row.basis != Basis::kProtocol) continue;
     const auto it = after.find(id);
     if (it == after.end()) {
       found.push_back({section, id, "is gone"});
-    } else if (it->second.basis != Basis::kProtocol) {
+    } else if (row.basis == Basis::kProtocol && it->second.basis != Basis::kProtocol) {
       found.push_back({section, id, "is said to be the school's own"});
     } else if (std::string why = Reads(row, it->second); !why.empty()) {
       found.push_back({section, id, std::move(why)});
@@ -199,37 +210,75 @@ std::vector<std::string> ChangedKeys(const std::string& before, const std::strin
 
 }  // namespace
 
-std::vector<Loosening> FindLoosened(const Pack& base, const Pack& resolved) {
+namespace {
+
+constexpr char kDocuments[] = "documents";
+
+std::string WrittenKey(const Pack& pack, const char* section, const std::string& id, const char* key) {
+  const auto written = pack.written.find({section, id});
+  return written == pack.written.end() ? std::string() : Compact(YAML::Load(written->second)[key]);
+}
+
+std::vector<Loosening> Compare(const Pack& base, const Pack& resolved, Whose whose) {
   std::vector<Loosening> found;
-  Compare("indicators", base.indicators, resolved.indicators, found);
-  Compare("levels", ById(base.levels), ById(resolved.levels), found);
-  Compare("clocks", base.clocks, resolved.clocks, found);
-  Compare("ladders", base.ladders, resolved.ladders, found);
-  Compare("custody", base.custody, resolved.custody, found);
-  Compare("records", base.records, resolved.records, found);
-  Compare("duties", base.duties, resolved.duties, found);
-  Compare("roles", base.roles, resolved.roles, found);
-  Compare("schedules", base.schedules, resolved.schedules, found);
+  Compare("indicators", base.indicators, resolved.indicators, whose, found);
+  Compare("levels", ById(base.levels), ById(resolved.levels), whose, found);
+  Compare("clocks", base.clocks, resolved.clocks, whose, found);
+  Compare("ladders", base.ladders, resolved.ladders, whose, found);
+  Compare("custody", base.custody, resolved.custody, whose, found);
+  Compare("records", base.records, resolved.records, whose, found);
+  Compare("duties", base.duties, resolved.duties, whose, found);
+  Compare("roles", base.roles, resolved.roles, whose, found);
+  Compare("schedules", base.schedules, resolved.schedules, whose, found);
   for (const RuleRow& rule : base.rules) {
-    if (rule.basis != Basis::kProtocol) continue;
+    if (whose == Whose::kDocuments && rule.basis != Basis::kProtocol) continue;
     const auto it = std::find_if(resolved.rules.begin(), resolved.rules.end(), [&](const RuleRow& other) { return other.id == rule.id; });
-    const auto when = [](const Pack& pack, const std::string& id) {
-      const auto written = pack.written.find({"rules", id});
-      return written == pack.written.end() ? std::string() : Compact(YAML::Load(written->second)["when"]);
-    };
     if (it == resolved.rules.end()) {
       found.push_back({"rules", rule.id, "is gone"});
-    } else if (it->basis != Basis::kProtocol) {
+    } else if (rule.basis == Basis::kProtocol && it->basis != Basis::kProtocol) {
       found.push_back({"rules", rule.id, "is said to be the school's own"});
     } else if (resolved.Rank(it->propose) < base.Rank(rule.propose)) {
       found.push_back({"rules", rule.id, "proposes a lower level"});
     } else if (!HoldsAll(it->starts, rule.starts)) {
       found.push_back({"rules", rule.id, "starts fewer clocks"});
-    } else if (when(base, rule.id) != when(resolved, rule.id)) {
+    } else if (WrittenKey(base, "rules", rule.id, "when") != WrittenKey(resolved, "rules", rule.id, "when")) {
       found.push_back({"rules", rule.id, "has another condition; add a rule of your own beside it"});
     }
   }
   return found;
+}
+
+}  // namespace
+
+std::vector<Loosening> FindLoosened(const Pack& base, const Pack& resolved) { return Compare(base, resolved, Whose::kDocuments); }
+
+std::vector<std::string> AsksLess(const Pack& in_force, const Pack& proposed) {
+  std::vector<Loosening> found = Compare(in_force, proposed, Whose::kEverybody);
+  // What is not rows of the five mechanisms can only be the same or another.
+  for (const auto& [which, text] : in_force.written) {
+    const auto& [section, id] = which;
+    if (section != "texts" && section != "instruments") continue;
+    const auto now = proposed.written.find(which);
+    if (now == proposed.written.end() || (now->second != text && !ChangedKeys(text, now->second).empty())) found.push_back({section, id, "says something else"});
+  }
+  // What is printed, and whether a guardian may have a copy, is told to others: also where it is new.
+  for (const auto& [which, text] : proposed.written) {
+    if (which.first != kDocuments) continue;
+    const auto before = in_force.written.find(which);
+    if (before == in_force.written.end() || (before->second != text && !ChangedKeys(before->second, text).empty())) {
+      found.push_back({which.first, which.second, "gives out something else"});
+    }
+  }
+  for (const auto& [id, ladder] : in_force.ladders) {
+    const LadderRow* now = proposed.FindLadder(id);
+    if (now != nullptr && (now->call_text != ladder.call_text || now->sms_text != ladder.sms_text)) found.push_back({"ladders", id, "says something else"});
+  }
+  for (const auto& [id, role] : proposed.roles) {
+    if (!in_force.roles.contains(id) && !role.may.empty()) found.push_back({"roles", id, "is a new role with permissions"});
+  }
+  std::vector<std::string> lines;
+  for (const Loosening& loosening : found) lines.push_back(absl::StrCat(loosening.section, " ", loosening.id, ": ", loosening.why));
+  return lines;
 }
 
 std::vector<std::string> LengthenedClocks(const Pack& before, const Pack& after) {

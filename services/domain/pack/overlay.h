@@ -17,6 +17,10 @@ namespace vigil::domain {
 // The resolved pack; its digest names both together. InvalidArgument: a line each, `overlay.yaml:12: what is wrong`, loosening included.
 absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const PackFiles& base, const PackFiles& overlay, const DigestFunction& digest);
 
+// The same over a common pack that has been loaded from `base`, without loading it again.
+absl::StatusOr<std::shared_ptr<const Pack>> LoadPackWithOverlay(const Pack& common, const PackFiles& base, const PackFiles& overlay,
+                                                                const DigestFunction& digest);
+
 // One row that differs.
 struct PackChange {
   std::string section;  // "clocks"
@@ -34,6 +38,10 @@ struct Loosening {
   std::string why;
 };
 std::vector<Loosening> FindLoosened(const Pack& base, const Pack& resolved);
+
+// Whatever the proposed pack asks less of than the one in force, the school's own rows, who may do what and what is said on the telephone
+// included: two people must want that (ORG-22). A line each, as "clocks adult_beside: runs longer".
+std::vector<std::string> AsksLess(const Pack& in_force, const Pack& proposed);
 
 // Clocks that run longer in the second pack: two people must want that (ORG-22).
 std::vector<std::string> LengthenedClocks(const Pack& before, const Pack& after);

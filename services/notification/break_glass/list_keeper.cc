@@ -30,7 +30,7 @@ ListKeeper::ListKeeper(EmergencyList* list, KeyStore* keys) : list_(list), keys_
 
 ListKeeper::~ListKeeper() { Stop(); }
 
-void ListKeeper::Note(const domain::Pack& pack, const AppliedCommit& applied) {
+void ListKeeper::Note(const AppliedCommit& applied) {
   if (applied.file != nullptr) return;
   const std::string& school = applied.commit.school;
   for (const domain::Event& event : applied.commit.events) {
@@ -39,6 +39,7 @@ void ListKeeper::Note(const domain::Pack& pack, const AppliedCommit& applied) {
       if (!school.empty()) changed_.insert(school);
       continue;
     }
+    const domain::Pack& pack = *applied.school_entry.pack();
     for (const domain::Person& person : change->people) {
       const std::string key = KeyOf(school, person.person_id);
       if (person.kind == domain::PersonKind::kStaff && person.contact && MayTake(pack, person)) {
@@ -64,7 +65,7 @@ ListedSchool ListKeeper::Resolve(Machine& machine, const std::string& school, co
   nobody.current.emplace();
   const domain::AlertState alert;
   for (const domain::LadderStep& step : ladder.steps) {
-    for (const std::string& person : domain::ResolveStep(machine.pack(), state, nobody, alert, step, machine.Now()).reachable) {
+    for (const std::string& person : domain::ResolveStep(*machine.PackOf(school), state, nobody, alert, step, machine.Now()).reachable) {
       const bool listed_already = std::any_of(listed.people.begin(), listed.people.end(), [&](const ListedPerson& p) { return p.person == person; });
       const auto contact = contacts_.find(KeyOf(school, person));
       if (listed_already || listed.people.size() >= kMostPeopleOfSchool) continue;
@@ -93,8 +94,6 @@ ListedSchool ListKeeper::Resolve(Machine& machine, const std::string& school, co
 void ListKeeper::Refresh(Machine& machine, bool everybody) {
   // A key that is not in memory would be waited for.
   if (!machine.caught_up() || !machine.connected() || !keys_->ready()) return;
-  const domain::LadderRow* ladder = machine.pack().EmergencyLadder();
-  if (ladder == nullptr) return;
   if (everybody) {
     for (const auto& [id, school] : machine.schools()) {
       if (!id.empty()) changed_.insert(id);
@@ -102,6 +101,13 @@ void ListKeeper::Refresh(Machine& machine, bool everybody) {
   }
   for (auto it = changed_.begin(); it != changed_.end();) {
     bool complete = true;
+    // Held: rows of it are looked at.
+    const std::shared_ptr<const domain::Pack> pack = machine.PackOf(*it);
+    const domain::LadderRow* ladder = pack->EmergencyLadder();
+    if (ladder == nullptr) {
+      it = changed_.erase(it);
+      continue;
+    }
     ListedSchool listed = Resolve(machine, *it, *ladder, &complete);
     // What cannot be read now is better as it was.
     if (complete) list_->Put(*it, std::move(listed));

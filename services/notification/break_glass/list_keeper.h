@@ -26,7 +26,7 @@ class ListKeeper {
   ~ListKeeper();
 
   // On the machine's loop, after each commit that concerns a school.
-  void Note(const domain::Pack& pack, const AppliedCommit& applied);
+  void Note(const AppliedCommit& applied);
   // On the machine's loop: puts what has changed into the list, if keys can be had without waiting. Every school at `everybody`.
   void Refresh(Machine& machine, bool everybody);
 

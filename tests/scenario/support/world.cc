@@ -19,13 +19,13 @@ namespace {
 constexpr int kMaxRounds = 100'000;
 
 // Read once: many worlds of one test program share it.
-std::shared_ptr<const domain::Pack> PrimarySchool() {
-  static const auto& loaded = *new std::shared_ptr<const domain::Pack>([] {
+const PackLibrary* PrimarySchool() {
+  static const PackLibrary* const loaded = [] {
     const auto files = ReadPackDirectory(VIGIL_PRIMARY_SCHOOL_PACK);
-    auto pack = domain::LoadPack(files.value_or(domain::PackFiles{}), PackDigest);
-    if (!pack.ok()) ADD_FAILURE() << pack.status();
-    return pack.value_or(nullptr);
-  }());
+    auto packs = PackLibrary::Open(files.value_or(domain::PackFiles{}), PackDigest);
+    if (!packs.ok()) ADD_FAILURE() << packs.status();
+    return packs.ok() ? packs->release() : nullptr;
+  }();
   return loaded;
 }
 
@@ -44,7 +44,7 @@ Service::Plan EverybodyAnswers::PlanFor(const FileEntry& file, const domain::Sch
   Plan plan;
   if (!domain::HasOpenCase(file.state)) return plan;
   for (const domain::AlertState& alert : file.state.current->alerts) {
-    const domain::LadderRow* ladder = pack_.FindLadder(alert.ladder);
+    const domain::LadderRow* ladder = file.pack().FindLadder(alert.ladder);
     if (alert.phase != domain::AlertPhase::kOpen || ladder == nullptr || !ladder->takeable) continue;
     if (const absl::Time at = alert.raised_time + wait_; at > now) {
       plan.wake = std::min(plan.wake, at);
@@ -84,7 +84,7 @@ void Node::Start() {
   log_ = world_->broker_.Connect(options_.source);
   MachineOptions options{.installation = "test", .trusted_sources = World::TrustedSources()};
   if (options_.writes) options.signing_key = World::KeyOf(options_.source);
-  machine_ = std::make_unique<Machine>(world_->pack_, log_.get(), &world_->clock_, loop_.get(), service_.get(), std::move(options));
+  machine_ = std::make_unique<Machine>(world_->packs_, log_.get(), &world_->clock_, loop_.get(), service_.get(), std::move(options));
   loop_->SetHooks(machine_->hooks());
   if (options_.attach) options_.attach(*service_, *machine_);
   const absl::Status started = machine_->Start();
@@ -150,8 +150,8 @@ std::string Node::StateBytes() const { return vigil::StateBytes(*machine_); }
 
 // ------------------------------------------------------------------------------------------------ the world
 
-World::World(absl::Time start, std::uint64_t seed, std::shared_ptr<const domain::Pack> pack)
-    : pack_(pack != nullptr ? std::move(pack) : PrimarySchool()), clock_(start), random_(seed), broker_([this] { return clock_.Now(); }), keys_(random_) {}
+World::World(absl::Time start, std::uint64_t seed)
+    : packs_(PrimarySchool()), clock_(start), random_(seed), broker_([this] { return clock_.Now(); }), keys_(random_) {}
 
 World::~World() = default;
 

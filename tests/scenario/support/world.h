@@ -2,7 +2,7 @@
 // happens by itself and nothing is random but from the seed, so a failure repeats.
 //
 //   World world;
-//   Node& risk = world.Run({.source = "risk", .make = [&](Node&) { return std::make_unique<RiskRules>(&world.pack()); }});
+//   Node& risk = world.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
 //   Node& intake = world.RunWriter("intake");
 //   world.OpenSchool(intake);
 //   ASSERT_TRUE(intake.Do("school", "file", {…}).ok());
@@ -39,12 +39,10 @@ class Node;
 // Stands for notification where the telephone does not matter: the leader takes every alert that can be taken, some time after it was raised.
 class EverybodyAnswers final : public Service {
  public:
-  // `pack` outlives it.
-  explicit EverybodyAnswers(const domain::Pack* pack, absl::Duration wait = absl::ZeroDuration()) : pack_(*pack), wait_(wait) {}
+  explicit EverybodyAnswers(absl::Duration wait = absl::ZeroDuration()) : wait_(wait) {}
   Plan PlanFor(const FileEntry& file, const domain::SchoolState& school, absl::Time now) override;
 
  private:
-  const domain::Pack& pack_;
   const absl::Duration wait_;
 };
 
@@ -144,8 +142,8 @@ struct ReportOf {
 
 class World {
  public:
-  // `pack`: the shipped one, unless told.
-  explicit World(absl::Time start = At("2026-03-10 10:00"), std::uint64_t seed = 1, std::shared_ptr<const domain::Pack> pack = nullptr);
+  // On the shipped pack.
+  explicit World(absl::Time start = At("2026-03-10 10:00"), std::uint64_t seed = 1);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -177,8 +175,9 @@ class World {
   absl::Time now() const { return clock_.Now(); }
   FakeKeyBucket& keys() { return keys_; }
   Random& random() { return random_; }
-  std::shared_ptr<const domain::Pack> shared_pack() const { return pack_; }
-  const domain::Pack& pack() const { return *pack_; }
+  const PackLibrary& packs() const { return *packs_; }
+  // The common one.
+  const domain::Pack& pack() const { return *packs_->common(); }
   // The key with which a source signs, the same in every world.
   static SigningKey KeyOf(const std::string& source);
   static std::vector<std::pair<std::string, VerifyKey>> TrustedSources();
@@ -187,7 +186,7 @@ class World {
   friend class Node;
   absl::Time NextTime() const;
 
-  std::shared_ptr<const domain::Pack> pack_;
+  const PackLibrary* const packs_;
   ManualClock clock_;
   SeededRandom random_;
   FakeBroker broker_;

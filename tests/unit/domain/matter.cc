@@ -58,7 +58,7 @@ SchoolState SmallSchool() {
   guardian("uncle", "child", 3, true);
   guardian("another_mother", "another_child", 1, false);
   SchoolState school{.school = "school"};
-  ApplyToSchool(school, Event{std::move(directory)});
+  ApplyToSchool(school, {}, Event{std::move(directory)});
   return school;
 }
 

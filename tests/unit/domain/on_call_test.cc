@@ -12,7 +12,7 @@ ScheduleShift Weekly(std::vector<std::int32_t> days, int from, int to, std::stri
 
 SchoolState With(std::vector<ScheduleShift> shifts) {
   SchoolState school = SmallSchool();
-  ApplyToSchool(school, Event{ScheduleSet{.schedule = "leader", .shifts = std::move(shifts)}});
+  ApplyToSchool(school, {}, Event{ScheduleSet{.schedule = "leader", .shifts = std::move(shifts)}});
   return school;
 }
 
@@ -59,7 +59,7 @@ TEST(OnCallTest, WhoIsOnLeaveIsLeftOutAndTheNextLayerStandsIn) {
 
 TEST(OnCallTest, WhoLeftTheSchoolIsNotOnCall) {
   SchoolState school = With({Weekly({2}, 0, 24, "office")});
-  ApplyToSchool(school, Event{DirectoryChanged{.removed = {"office"}}});
+  ApplyToSchool(school, {}, Event{DirectoryChanged{.removed = {"office"}}});
   EXPECT_THAT(LeadersAt(school, "2026-03-10 10:00"), ElementsAre("leader"));
 }
 

@@ -183,7 +183,7 @@ TEST_F(MachineTest, ACommitThatEndedTheProcessTwiceIsPassedOverAndOnlyItsFileIsS
   ManualLoop loop;
   const std::unique_ptr<Log> log = world_.broker().Connect("intake");
   {
-    Machine machine(world_.shared_pack(), log.get(), &world_.clock(), &loop, &recorder,
+    Machine machine(&world_.packs(), log.get(), &world_.clock(), &loop, &recorder,
                     {.installation = "test", .signing_key = World::KeyOf("intake"), .trusted_sources = World::TrustedSources(), .crash_marker = marker->get()});
     loop.SetHooks(machine.hooks());
     ASSERT_TRUE(machine.Start().ok());

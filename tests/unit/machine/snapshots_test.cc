@@ -108,7 +108,7 @@ TEST_F(SnapshotsTest, AFileThatChangesBeforeItsTurnIsSavedAsItWas) {
 }
 
 TEST_F(SnapshotsTest, ItsTimersFireAfterARestart) {
-  world_.Run({.source = "risk", .make = [this](Node&) { return std::make_unique<RiskRules>(&world_.pack()); }});
+  world_.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
   world_.Report(intake_, {.indicators = {"W1a"}, .student = ""}, "d");
   TakeSnapshot();
   timer_.Restart();
@@ -119,6 +119,28 @@ TEST_F(SnapshotsTest, ItsTimersFireAfterARestart) {
   ASSERT_EQ(clock->phase, domain::ClockPhase::kRunning);
   world_.AdvanceTo(clock->due_time + absl::Seconds(1));
   EXPECT_EQ(timer_.Clock("written_report", "d")->phase, domain::ClockPhase::kOverdue);
+}
+
+TEST_F(SnapshotsTest, ItsSchoolsPacksDecideAfterARestart) {
+  world_.Run({.source = "risk", .make = [](Node&) { return std::make_unique<RiskRules>(); }});
+  const auto adopt = [&](const std::string& name, const std::string& overlay) {
+    const absl::Status adopted = intake_.Do("school", "", std::vector<domain::Event>{domain::Event{domain::PackProposed{.digest = name, .overlay = overlay}},
+                                                                                     domain::Event{domain::PackAdopted{.digest = name}}});
+    ASSERT_TRUE(adopted.ok()) << adopted;
+  };
+  adopt("first", "clocks:\n  assessment:\n    due_after: 3h\n");
+  world_.Report(intake_, {.indicators = {"W1a"}, .student = ""}, "d");
+  adopt("second", "clocks:\n  assessment:\n    due_after: 2h\n");
+  TakeSnapshot();
+  timer_.Restart();
+  world_.Settle();
+  ASSERT_EQ(restored_, 1);
+  ExpectStateOfTheLog();
+  world_.Report(intake_, {.indicators = {"W1a"}, .deteriorating = true, .student = ""}, "d");
+  world_.Report(intake_, {.indicators = {"W1a"}, .student = ""}, "e");
+  const auto span = [&](const std::string& file) { return timer_.Clock("assessment", file)->due_time - timer_.Clock("assessment", file)->start_time; };
+  EXPECT_EQ(span("d"), absl::Hours(3));
+  EXPECT_EQ(span("e"), absl::Hours(2));
 }
 
 TEST_F(SnapshotsTest, NothingElseIsBelieved) {

@@ -35,6 +35,11 @@ inline std::shared_ptr<const domain::Pack> PrimarySchoolPack() {
   return pack;
 }
 
+inline const PackLibrary& Packs() {
+  static const PackLibrary packs(PrimarySchoolPack());
+  return packs;
+}
+
 // 10 in the morning of a school day.
 inline absl::Time SchoolMorning() { return absl::FromCivil(absl::CivilSecond(2026, 3, 5, 10, 0, 0), domain::SchoolZone()); }
 
@@ -260,7 +265,7 @@ class World {
   std::unique_ptr<Node> MakeNode(const std::string& source, Service* service, const std::function<void(Machine*)>& attach = {}) {
     auto node = std::make_unique<Node>();
     node->log = broker.Connect(source);
-    node->machine = std::make_unique<Machine>(PrimarySchoolPack(), node->log.get(), &clock, &node->loop, service,
+    node->machine = std::make_unique<Machine>(&Packs(), node->log.get(), &clock, &node->loop, service,
                                               MachineOptions{.installation = "test", .signing_key = signing_keys_.at(source), .trusted_sources = trusted_});
     if (attach) attach(node->machine.get());
     node->loop.SetHooks(node->machine->hooks());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "platform/pack_directory/pack_directory.h"
+#include "support/own_rows.h"
 
 namespace vigil::domain {
 namespace {
@@ -26,39 +27,6 @@ std::string RefusalOf(const std::string& overlay) {
   const auto pack = With(overlay);
   return pack.ok() ? "" : std::string(pack.status().message());
 }
-
-constexpr char kOwnRows[] = R"(indicators:
-  - id: S1
-    kind: factor
-    name: {zh-CN: 沉迷网络, en: cannot leave the screen}
-    examples: {zh-CN: [整夜上网], en: [online all night]}
-    for: [CRIT-23]
-    basis: school_setting
-records:
-  class_report:
-    fields:
-      - {id: absences, name: {zh-CN: 缺勤人数, en: absences}, type: number}
-  canteen_check:
-    name: {zh-CN: 食堂安全检查, en: check of the canteen}
-    attaches_to: school
-    written_by: [leader]
-    read_by: [leader]
-    fields:
-      - {id: fine, name: {zh-CN: 正常, en: fine}, type: boolean, required: true}
-    for: [REG-05]
-    basis: school_setting
-duties:
-  canteen:
-    name: {zh-CN: 每周食堂检查, en: weekly check of the canteen}
-    owner: [leader]
-    every: school_week
-    due: {weekday: wednesday, time: "10:00"}
-    record: canteen_check
-    late: [{remind: true}]
-    notice: duty_notice
-    for: [REG-05]
-    basis: school_setting
-)";
 
 TEST(OverlayTest, ASchoolAddsAnIndicatorADutyAndAField) {
   const auto pack = With(kOwnRows);
@@ -116,6 +84,48 @@ TEST(OverlayTest, ALongerSafetyClockIsNamed) {
   EXPECT_THAT(LengthenedClocks(**base, **shorter), IsEmpty());
 }
 
+TEST(OverlayTest, NothingStandsForSomethingElse) {
+  EXPECT_THAT(RefusalOf("clocks:\n  assessment: &a\n    due_after: 3h\n  treatment_pathway: *a\n"), HasSubstr("school.yaml:4: an overlay has no aliases"));
+}
+
+TEST(OverlayTest, TheLevelsAreTheDocuments) {
+  EXPECT_THAT(RefusalOf("levels:\n  doubly_severe:\n    rank: 6\n    basis: school_setting\n"), HasSubstr("school.yaml:2: levels doubly_severe: the levels are the documents'"));
+}
+
+// What two people must want (ORG-22): whatever asks less than what is in force, whoever's rule it was.
+class AsksLessTest : public testing::Test {
+ protected:
+  static std::vector<std::string> Between(const std::string& in_force, const std::string& proposed) {
+    const auto before = in_force.empty() ? LoadPack(Base(), PackDigest) : With(in_force);
+    const auto after = proposed.empty() ? LoadPack(Base(), PackDigest) : With(proposed);
+    EXPECT_TRUE(before.ok() && after.ok()) << before.status().message() << after.status().message();
+    return before.ok() && after.ok() ? AsksLess(**before, **after) : std::vector<std::string>{"not read"};
+  }
+};
+
+TEST_F(AsksLessTest, NotByRowsThatAreAddedOrTightened) {
+  EXPECT_THAT(Between("", kOwnRows), IsEmpty());
+  EXPECT_THAT(Between("", "clocks:\n  assessment:\n    due_after: 3h\n"), IsEmpty());
+  EXPECT_THAT(Between(kOwnRows, kOwnRows), IsEmpty());
+}
+
+TEST_F(AsksLessTest, ByALongerClockOfTheSchools) {
+  EXPECT_THAT(Between("", "clocks:\n  assessment:\n    due_after: 6h\n"), ElementsAre("clocks assessment: runs longer"));
+  EXPECT_THAT(Between("clocks:\n  assessment:\n    due_after: 3h\n", ""), ElementsAre("clocks assessment: runs longer"))
+      << "longer than what is in force, though not than the common pack";
+}
+
+TEST_F(AsksLessTest, ByTakingTheSchoolsOwnRowsBack) {
+  EXPECT_THAT(Between(kOwnRows, ""), ::testing::UnorderedElementsAre("indicators S1: is gone", "rules screen-is-watched: is gone", "records canteen_check: is gone",
+                                                                     "records class_report: has no field absences", "duties canteen: is gone"));
+}
+
+TEST_F(AsksLessTest, ByOtherWordsAndOtherRights) {
+  EXPECT_THAT(Between("", "texts:\n  severe_call:\n    text: {zh-CN: 测试。, en: A test.}\n"), ElementsAre("texts severe_call: says something else"));
+  EXPECT_THAT(Between("", "roles:\n  helper:\n    name: {zh-CN: 助手, en: helper}\n    may: [report, hold.place, recuse, case.read]\n    for: [ORG-09]\n    basis: school_setting\n"),
+              ElementsAre("roles helper: is a new role with permissions"));
+}
+
 TEST(OverlayTest, TheDifferenceIsTold) {
   const auto base = LoadPack(Base(), PackDigest);
   const auto pack = With(std::string(kOwnRows) + "clocks:\n  assessment:\n    due_after: 3h\n");
@@ -131,7 +141,7 @@ TEST(OverlayTest, TheDifferenceIsTold) {
       EXPECT_EQ(change.what, PackChange::What::kAdded);
     }
   }
-  EXPECT_THAT(told, ElementsAre("clocks.assessment", "duties.canteen", "indicators.S1", "records.canteen_check", "records.class_report"));
+  EXPECT_THAT(told, ElementsAre("clocks.assessment", "duties.canteen", "indicators.S1", "records.canteen_check", "records.class_report", "rules.screen-is-watched"));
   EXPECT_THAT(DiffPacks(**base, **base), IsEmpty());
 }
 
