@@ -76,7 +76,9 @@ std::vector<Event> AlertsToRaise(const FileState& before, const Commit& draft, c
       if (duty != context.pack.duties.end()) raise(duty->second.notice, DutyAlertCause(*late), 0);
     }
   }
-  for (const auto& [id, ladder] : context.pack.ladders) {
+  for (const auto& entry : context.pack.ladders) {
+    const std::string& id = entry.first;
+    const LadderRow& ladder = entry.second;
     for (const FactDetail& fact : applied.facts) {
       if (!Matches(ladder.raised_on, fact)) continue;
       // One open alert of a kind is enough: it climbs until somebody takes it.

@@ -204,7 +204,7 @@ void CheckDuties(const Draft& draft, Problems& problems) {
   };
   for (const auto& [id, duty] : draft.pack.duties) {
     const Place place = draft.duty_places.at(id);
-    const auto wrong = [&](std::string_view what) { problems.Add(place, absl::StrCat("duty ", id, ": ", std::string(what))); };
+    const auto wrong = [&, &id = id](std::string_view what) { problems.Add(place, absl::StrCat("duty ", id, ": ", std::string(what))); };
     const auto record = draft.pack.records.find(duty.record);
     if (record == draft.pack.records.end()) continue;
     using Attaches = RecordRow::Attaches;

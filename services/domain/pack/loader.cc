@@ -1165,7 +1165,7 @@ void Loader::ReadDocument(MapReader& map, const std::string& id) {
   row.notes = ReadReferences(map, "notes", Kind::kText);
   if (const auto copy = map.Take("guardian_copy")) {
     MapReader reader(*copy, absl::StrCat(map.what(), ": guardian_copy"), *problems_);
-    row.copy.emplace();
+    row.copy = DocumentRow::Copy();
     if (reader.Need("valid")) row.copy->valid = reader.Span("valid").value_or(absl::Hours(1));
     if (row.copy->valid <= absl::ZeroDuration() || row.copy->valid > absl::Hours(24 * 400)) reader.Wrong("'valid' is a span of at most 400 days");
     row.copy->text = ReadReference(reader, "text", Kind::kText);
