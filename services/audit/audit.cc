@@ -284,7 +284,10 @@ bool Audit::AnswerTimeline(const WaitingTimeline& waiting, bool last_try) {
       return true;
     }
   }
-  for (v1::TimelineRow& row : *timeline.mutable_events()) row.set_summary(Summary(PacksOf(row.school()), row, waiting.request.language()));
+  for (v1::TimelineRow& row : *timeline.mutable_events()) {
+    HideIndicators(PacksOf(row.school()), waiting.caller.role, waiting.caller.person, &row);
+    row.set_summary(Summary(PacksOf(row.school()), row, waiting.request.language()));
+  }
   waiting.reply(std::move(timeline));
   return true;
 }
@@ -381,6 +384,7 @@ void Audit::OpenStream(const Caller& caller, const v1::StreamEventsRequest& requ
     stream->school = school;
     stream->language = request.language();
     stream->person = caller.person;
+    stream->role = caller.role;
     stream->cursor = store_->LastOrdinal();
     if (!request.after().empty()) {
       const std::optional<LogPosition> after = ParsePosition(request.after());
@@ -409,6 +413,7 @@ bool Audit::Give(Stream& stream, const StoredCommit& commit) {
   v1::Timeline timeline;
   if (!IsRecused(commit, stream.person) && timeline.ParseFromString(commit.rows)) {
     for (v1::TimelineRow& row : *timeline.mutable_events()) {
+      HideIndicators(PacksOf(row.school()), stream.role, stream.person, &row);
       row.set_summary(Summary(PacksOf(row.school()), row, stream.language));
       room = stream.sink->Offer(std::move(row)) && room;
     }

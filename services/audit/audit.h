@@ -104,6 +104,7 @@ class Audit final : public Service {
     std::string school;  // empty: all
     std::string language;
     std::string person;
+    std::string role;
     // Up to where it has been given rows; the rest is read from the table while it is not live.
     std::int64_t cursor = 0;
     bool live = false;

@@ -1,11 +1,15 @@
 #include "audit/summary.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "domain/school_time.h"
@@ -244,6 +248,19 @@ struct Writer {
 };
 
 }  // namespace
+
+void HideIndicators(const Packs& packs, std::string_view role, std::string_view person, v1::TimelineRow* row) {
+  auto& detail = *row->mutable_detail();
+  if (const auto reporter = detail.find("reporter"); reporter != detail.end() && !person.empty() && reporter->second == person) return;
+  for (const char* field : {"indicators", "found_in_text"}) {
+    const auto codes = detail.find(field);
+    if (codes == detail.end()) continue;
+    std::vector<std::string> shown = absl::StrSplit(codes->second, ',');
+    std::erase_if(shown, [&](const std::string& code) { return std::any_of(packs.begin(), packs.end(), [&](const auto& pack) { return !pack->ShowsIndicator(role, code); }); });
+    codes->second = absl::StrJoin(shown, ",");
+    if (codes->second.empty()) detail.erase(field);
+  }
+}
 
 std::string Summary(const Packs& packs, const v1::TimelineRow& row, std::string_view language) {
   const auto words = Templates().find(row.type());

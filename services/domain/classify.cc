@@ -1,6 +1,7 @@
 #include "domain/classify.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 #include <utility>
 
@@ -13,22 +14,34 @@ bool Contains(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
+bool OnFile(const FileState* file, std::string_view shown) {
+  return file != nullptr && std::any_of(file->indicators.begin(), file->indicators.end(), [&](const IndicatorSeen& seen) { return seen.indicator == shown; });
+}
+
 struct Evaluation {
+  // Which indicators a condition sees. An unconfirmed one counts beside others, never by itself: a rule fires if it holds on those that
+  // count, or holds on all but not on the unconfirmed alone.
+  enum class Sees : std::uint8_t { kThoseThatCount, kAll, kUnconfirmedOnly };
+
   const Pack& pack;
   const ReportFacts& report;
   const FileState* file;
+  Sees sees = Sees::kThoseThatCount;
+
+  bool IsSeen(std::string_view indicator) const { return sees == Sees::kAll || Counts(pack, file, indicator) == (sees == Sees::kThoseThatCount); }
+
+  bool Has(const std::string& indicator) const { return Contains(report.indicators, indicator) && IsSeen(indicator); }
 
   bool FileHas(const std::string& indicator) const {
-    if (Contains(report.indicators, indicator)) return true;
-    return file != nullptr && std::any_of(file->indicators.begin(), file->indicators.end(),
-                                          [&](const IndicatorSeen& seen) { return seen.indicator == indicator; });
+    if (Has(indicator)) return true;
+    return IsSeen(indicator) && (OnFile(file, indicator) || OnFile(file, Unconfirmed(indicator)));
   }
 
   int SignalGroupsWithin(absl::Duration span, std::vector<std::string>& facts) const {
     std::set<std::string> groups;
     const auto add = [&](const std::string& indicator) {
       const auto row = pack.indicators.find(indicator);
-      if (row != pack.indicators.end() && row->second.kind == IndicatorRow::Kind::kSignal && !row->second.group.empty() &&
+      if (row != pack.indicators.end() && row->second.kind == IndicatorRow::Kind::kSignal && !row->second.group.empty() && IsSeen(indicator) &&
           groups.insert(row->second.group).second) {
         facts.push_back(indicator);
       }
@@ -63,10 +76,10 @@ struct Evaluation {
       case Kind::kAlways:
         return true;
       case Kind::kHas:
-        return note(Contains(report.indicators, condition.argument), condition.argument);
+        return note(Has(condition.argument), condition.argument);
       case Kind::kHasAny:
         return std::any_of(condition.arguments.begin(), condition.arguments.end(),
-                           [&](const std::string& id) { return note(Contains(report.indicators, id), id); });
+                           [&](const std::string& id) { return note(Has(id), id); });
       case Kind::kFileHas:
         return note(FileHas(condition.argument), "file:" + condition.argument);
       case Kind::kFileHasAny:
@@ -88,6 +101,7 @@ struct Evaluation {
       case Kind::kReportersWithin:
         return note(ReportersWithin(condition.span) >= condition.count, "reporters=" + std::to_string(condition.count));
       case Kind::kAnyIndicator:
+        // Whatever was noticed: where any of them is enough, it is the circumstance that counts (a child who came back).
         return note(!report.indicators.empty(), "indicators=" + std::to_string(report.indicators.size()));
       case Kind::kAll:
         return std::all_of(condition.children.begin(), condition.children.end(),
@@ -102,9 +116,34 @@ struct Evaluation {
     }
     return false;
   }
+
+  // Holds, of the indicators that may count here.
+  bool Fires(const Condition& condition, std::vector<std::string>& facts) const {
+    if (Holds(condition, facts)) return true;
+    if (!AnyUnconfirmed()) return false;
+    facts.clear();
+    std::vector<std::string> unused;
+    return Evaluation{pack, report, file, Sees::kAll}.Holds(condition, facts) && !Evaluation{pack, report, file, Sees::kUnconfirmedOnly}.Holds(condition, unused);
+  }
+
+  bool AnyUnconfirmed() const {
+    const auto unconfirmed = [&](const std::string& id) { return !Counts(pack, file, id); };
+    return std::any_of(report.indicators.begin(), report.indicators.end(), unconfirmed) ||
+           (file != nullptr && std::any_of(file->indicators.begin(), file->indicators.end(),
+                                           [](const IndicatorSeen& seen) { return seen.indicator.ends_with(kUnconfirmedMark); }));
+  }
 };
 
 }  // namespace
+
+bool Counts(const Pack& pack, const FileState* file, std::string_view indicator) {
+  const auto row = pack.indicators.find(std::string(indicator));
+  return row == pack.indicators.end() || row->second.counts_once.empty() || OnFile(file, indicator);
+}
+
+std::string ShownIndicator(const Pack& pack, const FileState& file, const std::string& indicator) {
+  return Counts(pack, &file, indicator) ? indicator : Unconfirmed(indicator);
+}
 
 ReportFacts FactsOf(const ReportReceived& received, absl::Time recorded_time) {
   return {.indicators = received.indicators,
@@ -142,7 +181,7 @@ Classification Classify(const Pack& pack, const ReportFacts& report, const FileS
   const Evaluation evaluation{pack, report, file};
   for (const RuleRow& rule : pack.rules) {
     std::vector<std::string> facts;
-    if (!evaluation.Holds(rule.when, facts)) continue;
+    if (!evaluation.Fires(rule.when, facts)) continue;
     result.fired.push_back({.rule = rule.id, .level = rule.propose, .facts = std::move(facts)});
     for (const std::string& clock : rule.starts) {
       if (!Contains(result.starts, clock)) result.starts.push_back(clock);

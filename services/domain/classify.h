@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -23,6 +24,12 @@ struct ReportFacts {
 // The facts of a report as it is received, and as it stands in its file.
 ReportFacts FactsOf(const ReportReceived& received, absl::Time recorded_time);
 ReportFacts FactsOf(const ReportState& report);
+
+// Whether the indicator counts by itself: it waits for no record (IndicatorRow::counts_once), or that record was filed on this file.
+bool Counts(const Pack& pack, const FileState* file, std::string_view indicator);
+
+// The id as people are shown it: marked while it does not count.
+std::string ShownIndicator(const Pack& pack, const FileState& file, const std::string& indicator);
 
 struct Classification {
   // Highest level proposed; empty: nothing classified it.

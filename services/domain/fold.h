@@ -34,7 +34,10 @@ struct Fold {
   int Rank() const;
   int NewTrigger(const std::string& report_id, absl::Time discovered) const;
   void AfterLevel(int before, int trigger) const;
+  // What does not count yet is noted as unconfirmed.
   void NoteIndicators(const std::vector<std::string>& indicators) const;
+  // Those that count once a record of this kind is filed: they do from now on, and the rules look at them.
+  void ConfirmIndicators(const std::string& record_kind) const;
   void OpenCaseIfNone(const std::string& case_id) const;
   void operator()(const ReportReceived& e) const;
   void operator()(const Classified& e) const;

@@ -31,12 +31,22 @@ void Fold::AfterLevel(int before, int trigger) const {
 
 void Fold::NoteIndicators(const std::vector<std::string>& indicators) const {
   for (const std::string& id : indicators) {
-    const auto it = std::find_if(file.indicators.begin(), file.indicators.end(), [&](const IndicatorSeen& s) { return s.indicator == id; });
+    const std::string shown = ShownIndicator(pack(), file, id);
+    const auto it = std::find_if(file.indicators.begin(), file.indicators.end(), [&](const IndicatorSeen& s) { return s.indicator == shown; });
     if (it == file.indicators.end()) {
-      file.indicators.push_back({.indicator = id, .seen_time = now()});
+      file.indicators.push_back({.indicator = shown, .seen_time = now()});
     } else {
       it->seen_time = now();
     }
+  }
+}
+
+void Fold::ConfirmIndicators(const std::string& record_kind) const {
+  for (const auto& [id, row] : pack().indicators) {
+    if (row.counts_once != record_kind) continue;
+    std::erase_if(file.indicators, [&](const IndicatorSeen& seen) { return IndicatorId(seen.indicator) == id; });
+    file.indicators.push_back({.indicator = id, .seen_time = now()});
+    AddIndicator(id, "");
   }
 }
 
@@ -156,6 +166,7 @@ void Fold::operator()(const RecordFiled& e) const {
   const auto row = pack().records.find(e.kind);
   if (row == pack().records.end()) return;
   for (std::string& said : WhatItSaid(row->second, e)) Raise(Fact::kRecordSaid, std::move(said));
+  if (!file.duties) ConfirmIndicators(e.kind);
 }
 
 void Fold::operator()(const ReturnApproved&) const {

@@ -73,9 +73,12 @@ std::string MatterNumber(const domain::SchoolState& school, const DocumentSource
   return school.short_code.empty() ? code : absl::StrCat(school.short_code, "-", code);
 }
 
-std::string Indicator(const Writer& writer, const std::string& id) {
+std::string Indicator(const Writer& writer, const std::string& shown) {
+  const std::string id(domain::IndicatorId(shown));
   const auto row = writer.pack.indicators.find(id);
-  return row == writer.pack.indicators.end() ? id : absl::StrCat(id, " ", writer.NameOf(row->second));
+  if (row == writer.pack.indicators.end()) return shown;
+  const std::string name = absl::StrCat(id, " ", writer.NameOf(row->second));
+  return shown == id ? name : writer.Aside(name, writer.In(Words{"未确认", "unconfirmed"}));
 }
 
 const std::unordered_map<std::string_view, FactRow>& Facts() {

@@ -144,7 +144,7 @@ void Intake::Print(std::shared_ptr<Printing> printing) {
     printing->source.observed_time = report.observed_time;
     printing->source.discovered_time = report.discovered_time;
     printing->source.recorded_time = report.recorded_time;
-    printing->source.indicators = report.indicators;
+    printing->source.indicators = ReadableIndicators(pack(), printing->for_guardian ? Caller{} : printing->caller, file, report);
     places.insert(printing->report);
     break;
   }
@@ -185,7 +185,7 @@ void Intake::OpenPrinted(std::shared_ptr<Printing> printing, const LogCommits& c
   if (printing->for_guardian) reader_of_fields = Caller{};
   const auto add = [&](const std::string& id, const std::string& value) {
     if (MayReadField(*printing->pack, reader_of_fields, source.record, id)) {
-      source.fields[id] = value;
+      source.fields[id] = ReadableValue(*printing->pack, reader_of_fields, source.record, id, value);
     } else {
       source.withheld.push_back(id);
     }

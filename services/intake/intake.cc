@@ -134,7 +134,9 @@ void Intake::RememberAnswer(const AppliedCommit& applied) {
       const auto* moved = std::get_if<domain::CaseMoved>(&applied.commit.events.front().body);
       const FileEntry* shown = moved != nullptr ? machine_->FindFile(moved->to_file) : applied.file;
       v1::Case view;
-      if (shown != nullptr && shown->state.current) FillCase(shown->pack(), shown->state, &view);
+      Caller asked;
+      if (applied.commit.actor) asked = {.person = applied.commit.actor->person, .role = applied.commit.actor->role};
+      if (shown != nullptr && shown->state.current) FillCase(shown->pack(), shown->state, asked, &view);
       response = view.SerializeAsString();
     }
     Remember(applied.commit.id, applied.commit.request_hash, response, applied.partition, applied.position);
@@ -225,7 +227,7 @@ void Intake::Command(const Caller& caller, const std::string& case_id, std::stri
               return answer(status);
             }
             v1::Case view;
-            FillCase(outcome->file->pack(), outcome->file->state, &view);
+            FillCase(outcome->file->pack(), outcome->file->state, caller, &view);
             answer(std::move(view));
           });
     });

@@ -4,7 +4,10 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "contract/time_conversion.h"
+#include "domain/classify.h"
+#include "domain/form.h"
 #include "domain/record.h"
 #include "intake/intake.h"
 #include "intake/names.h"
@@ -64,7 +67,7 @@ void Intake::ReadRecords(const Caller& caller, const FileEntry& file, const std:
           if (!MayReadField(*pack, caller, state, id)) {
             view->add_withheld(id);
           } else if (value.is_string()) {
-            (*view->mutable_fields())[id] = value.get<std::string>();
+            (*view->mutable_fields())[id] = ReadableValue(*pack, caller, state, id, value.get<std::string>());
           }
         }
       }
@@ -88,6 +91,24 @@ bool MayReadField(const domain::Pack& pack, const Caller& caller, const domain::
   const auto row = pack.records.find(record.kind);
   const domain::FieldRow* field = row == pack.records.end() ? nullptr : row->second.FindField(id);
   return field == nullptr || field->read_by.empty() || IsAuthor(caller, record) || Contains(field->read_by, caller.role);
+}
+
+std::vector<std::string> ReadableIndicators(const domain::Pack& pack, const Caller& caller, const domain::FileState& file, const domain::ReportState& report) {
+  const bool own = !caller.person.empty() && report.reporter == caller.person;
+  std::vector<std::string> shown;
+  for (const std::string& id : report.indicators) {
+    if (own || pack.ShowsIndicator(caller.role, id)) shown.push_back(domain::ShownIndicator(pack, file, id));
+  }
+  return shown;
+}
+
+std::string ReadableValue(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record, std::string_view id, const std::string& value) {
+  const auto row = pack.records.find(record.kind);
+  const domain::FieldRow* field = row == pack.records.end() ? nullptr : row->second.FindField(id);
+  if (field == nullptr || field->type != domain::FieldRow::Type::kList || IsAuthor(caller, record)) return value;
+  std::vector<std::string> items = domain::ListOf(value);
+  if (std::erase_if(items, [&](const std::string& item) { return !pack.ShowsIndicator(caller.role, item); }) == 0) return value;
+  return absl::StrJoin(items, ", ");
 }
 
 namespace {

@@ -65,7 +65,7 @@ absl::Status Intake::ReadCase(const Caller& caller, const std::string& case_id, 
 void Intake::GetCase(const Caller& caller, const v1::CaseRequest& request, Reply<v1::Case> reply) {
   machine_->loop()->Post([this, caller, request, reply = std::move(reply)] {
     v1::Case view;
-    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillCase(PackOfCase(file), file, &view); });
+    const absl::Status found = ReadCase(caller, request.case_(), [&](const domain::FileState& file) { FillCase(PackOfCase(file), file, caller, &view); });
     if (!found.ok()) return reply(found);
     reply(std::move(view));
   });
@@ -104,7 +104,7 @@ void Intake::ListCases(const Caller& caller, const v1::ListCasesRequest& request
         response.set_next_page_token(std::to_string(position + 1));
         break;
       }
-      FillCase(file.pack(), file.state, response.add_cases());
+      FillCase(file.pack(), file.state, caller, response.add_cases());
     }
     reply(std::move(response));
   });

@@ -95,7 +95,7 @@ void FillRegisterEntry(const domain::Pack& pack, const domain::FileState& file, 
   VIGIL_SET_TIME(view, entry_time, file.registered_time);
   if (!file.current) return;
   v1::Case shown;
-  FillCase(pack, file, &shown);
+  FillCase(pack, file, Caller{}, &shown);
   view->set_case_(shown.case_id());
   view->set_level(domain::EffectiveLevel(pack, file).id);
   view->set_state(shown.state());

@@ -24,6 +24,11 @@ std::string SchoolFileId(std::string_view school);
 bool MayReadRecord(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record);
 bool MayReadField(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record, std::string_view id);
 
+// The codes of a report as the caller is shown them: by each indicator's readers, its reporter sees what they reported.
+std::vector<std::string> ReadableIndicators(const domain::Pack& pack, const Caller& caller, const domain::FileState& file, const domain::ReportState& report);
+// The value of a field that the caller may read, without the items of a list that are indicators for others' eyes.
+std::string ReadableValue(const domain::Pack& pack, const Caller& caller, const domain::RecordState& record, std::string_view id, const std::string& value);
+
 void FillRecord(const domain::RecordState& record, v1::Record* view);
 
 // What the caller of a command on the school's file is told: the record that it filed or acknowledged.

@@ -6,6 +6,7 @@
 #include "domain/clocks.h"
 #include "domain/file.h"
 #include "domain/school_time.h"
+#include "intake/school_views.h"
 
 namespace vigil::intake {
 namespace {
@@ -142,7 +143,7 @@ void FillCustody(const domain::FileState& file, v1::Custody* view) {
   VIGIL_SET_TIME(view, seen_time, custody.seen_time);
 }
 
-void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case* view) {
+void FillCase(const domain::Pack& pack, const domain::FileState& file, const Caller& caller, v1::Case* view) {
   const domain::CaseState& c = *file.current;
   view->set_case_id(c.case_id);
   view->set_file_id(file.file);
@@ -209,7 +210,7 @@ void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case*
     row->set_reporter(report.reporter);
     VIGIL_SET_TIME(row, discovered_time, report.discovered_time);
     VIGIL_SET_TIME(row, recorded_time, report.recorded_time);
-    for (const std::string& id : report.indicators) row->add_indicators(id);
+    for (const std::string& id : ReadableIndicators(pack, caller, file, report)) row->add_indicators(id);
     row->set_level(report.level);
   }
   for (const domain::RecordState& record : c.records) {

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "domain/pack/pack.h"
+#include "intake/caller.h"
 #include "vigil/intake/v1/intake.pb.h"
 #include "vigil/state/v1/state.plain.h"
 
 namespace vigil::intake {
 
-void FillCase(const domain::Pack& pack, const domain::FileState& file, v1::Case* view);
+// Of the indicators, those that `caller` may read.
+void FillCase(const domain::Pack& pack, const domain::FileState& file, const Caller& caller, v1::Case* view);
 void FillClocks(const domain::FileState& file, google::protobuf::RepeatedPtrField<v1::ClockView>* clocks);
 void FillCustody(const domain::FileState& file, v1::Custody* custody);
 

@@ -87,10 +87,10 @@ void Intake::Join(const Caller& caller, FileEntry* from, const std::string& stud
           draft.events.push_back(domain::Event{domain::CaseMoved{.to_file = to->state.file, .to_case = to->state.current->case_id, .both_located = both_located}});
           return draft;
         },
-        [this, to, reply](const absl::StatusOr<Machine::Outcome>& moved) {
+        [this, caller, to, reply](const absl::StatusOr<Machine::Outcome>& moved) {
           if (!moved.ok()) return reply(moved.status());
           v1::Case view;
-          FillCase(to->pack(), to->state, &view);
+          FillCase(to->pack(), to->state, caller, &view);
           reply(std::move(view));
         });
   };

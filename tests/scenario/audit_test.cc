@@ -145,6 +145,24 @@ TEST_F(AuditTest, RowsHoldNothingThatIsSealedAndNoStudent) {
   EXPECT_THAT(timeline->DebugString(), Not(HasSubstr(": \"child\"")));
 }
 
+// CRIT-07, CRIT-09
+TEST_F(AuditTest, RestrictedIndicatorsAreShownToTheirReadersOnly) {
+  world_.Report(intake_, {.indicators = {"W2d", "H2", "H4"}});
+  const auto shown = [&](const audit::Caller& caller) {
+    const auto timeline = Timeline("case-file", caller);
+    EXPECT_TRUE(timeline.ok()) << timeline.status();
+    if (!timeline.ok() || timeline->events().empty()) return std::string();
+    return timeline->events(0).detail().count("indicators") > 0 ? timeline->events(0).detail().at("indicators") : std::string();
+  };
+  EXPECT_EQ(shown({.person = "office", .role = "counselling_office", .school = "school"}), "W2d,H2,H4");
+  EXPECT_EQ(shown(kLeader), "W2d,H2");
+  EXPECT_EQ(shown({.person = "grade_head", .role = "grade_head", .school = "school"}), "W2d");
+  const auto streamed = Stream("", "school", {.person = "administrator", .role = "administrator", .school = "school"});
+  world_.Report(intake_, {.indicators = {"W2d", "H4"}});
+  for (const auto& row : streamed->rows) EXPECT_THAT(row.DebugString(), Not(HasSubstr("H4"))) << row.type();
+  EXPECT_FALSE(streamed->rows.empty());
+}
+
 TEST_F(AuditTest, OnlyWhoMayReadTheCaseSeesIt) {
   world_.Report(intake_, {.indicators = {"W1a"}});
   EXPECT_TRUE(absl::IsPermissionDenied(Timeline("case-file", {.person = "x", .role = "leader", .school = "another"}).status()));

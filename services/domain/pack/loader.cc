@@ -595,6 +595,14 @@ void Loader::ReadIndicator(MapReader& map, const std::string& id) {
   }
   for (const auto& [cue, place] : map.Strings("text_cues")) row.text_cues.push_back(cue);
   row.deterioration = map.Bool("deterioration");
+  row.read_by = ReadReferences(map, "read_by", Kind::kRole);
+  if (const auto once = map.Take("counts_once")) {
+    MapReader reader(*once, absl::StrCat(map.what(), ": counts_once"), *problems_);
+    if (reader.Need("record")) row.counts_once = ReadReference(reader, "record", Kind::kRecord);
+    reader.Finish();
+    // What is seen is acted on at once; only a judgement of what a child is can wait for somebody who may judge.
+    if (row.kind == IndicatorRow::Kind::kSignal) map.Wrong("a signal counts at once; 'counts_once' belongs to a factor");
+  }
   if (Enter(Kind::kIndicator, map, id)) draft_.pack.indicators.emplace(id, std::move(row));
 }
 

@@ -112,6 +112,8 @@ std::string Reads(const IndicatorRow& before, const IndicatorRow& after) {
   if (after.kind != before.kind || after.group != before.group) return "is of another kind";
   if (!HoldsAll(after.text_cues, before.text_cues)) return "has fewer text cues";
   if (before.deterioration && !after.deterioration) return "is no deterioration any more";
+  if (after.counts_once != before.counts_once) return "is confirmed in another way";
+  if (!before.read_by.empty() && (after.read_by.empty() || !HoldsAll(before.read_by, after.read_by))) return "is shown to more";
   return "";
 }
 

@@ -52,6 +52,12 @@ std::string Pack::ChoiceName(std::string_view field, std::string_view choice, st
   return "";
 }
 
+bool Pack::ShowsIndicator(std::string_view role, std::string_view indicator) const {
+  const auto row = indicators.find(std::string(IndicatorId(indicator)));
+  if (row == indicators.end() || row->second.read_by.empty()) return true;
+  return std::find(row->second.read_by.begin(), row->second.read_by.end(), role) != row->second.read_by.end();
+}
+
 const MessageText* Pack::ReportAnswer() const {
   for (const auto& [key, text] : texts) {
     if (text.answers_report) return &text;

@@ -35,6 +35,14 @@ struct Row {
   std::string origin;
 };
 
+// What stands behind the id of an indicator that is reported but not confirmed (counts_once): on the file, and where it is shown.
+inline constexpr std::string_view kUnconfirmedMark = ":unconfirmed";
+inline std::string Unconfirmed(std::string_view indicator) { return std::string(indicator).append(kUnconfirmedMark); }
+// The id without the mark.
+inline std::string_view IndicatorId(std::string_view shown) {
+  return shown.ends_with(kUnconfirmedMark) ? shown.substr(0, shown.size() - kUnconfirmedMark.size()) : shown;
+}
+
 struct IndicatorRow : Row {
   enum class Kind : std::uint8_t { kFactor, kSignal };
   Kind kind = Kind::kFactor;
@@ -45,6 +53,11 @@ struct IndicatorRow : Row {
   std::vector<std::string> text_cues;
   // The indicator is a deterioration when it is new on a case that is already at a trigger level (REP-09).
   bool deterioration = false;
+  // Record kind that makes it count: until one is filed, what was reported is an observation, kept and shown as unconfirmed, that counts
+  // beside other indicators and never by itself. Empty: it counts as soon as anybody reports it.
+  std::string counts_once;
+  // Roles that are shown its code, besides who reported it; empty: whoever sees the case.
+  std::vector<std::string> read_by;
 };
 
 // A small boolean tree over facts of one report and its file. Exactly one member is set.
@@ -462,6 +475,8 @@ struct Pack {
   const LadderRow* EmergencyLadder() const;
   // What a choice is called; empty: nothing says.
   std::string ChoiceName(std::string_view field, std::string_view choice, std::string_view language) const;
+  // Whether the role is shown that indicator, confirmed or not; what the pack does not know is hidden from nobody.
+  bool ShowsIndicator(std::string_view role, std::string_view indicator) const;
   // What every reporter is told; null: the pack has no such text (it does not load then).
   const MessageText* ReportAnswer() const;
 };

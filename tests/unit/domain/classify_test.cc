@@ -136,6 +136,31 @@ TEST(ClassifyTest, AReturnedStudentIsAtLeastHighWithAnyIndicator) {
   EXPECT_EQ(matter.Proposed({.indicators = {"W2a"}}).level, "high");
 }
 
+// CRIT-10, CRIT-14
+TEST(ClassifyTest, AnUnconfirmedFactorCountsBesideOthersAndNeverByItself) {
+  Matter matter;
+  EXPECT_EQ(matter.Proposed({.indicators = {"H9"}}).level, "");
+  EXPECT_EQ(matter.Proposed({.indicators = {"H5", "H9"}}).level, "") << "two of them are no more";
+  EXPECT_EQ(matter.Proposed({.indicators = {"H9", "H7"}}).level, "watch") << "for the other one";
+  EXPECT_EQ(matter.Proposed({.indicators = {"W3a", "H9"}}).level, "high");
+  EXPECT_EQ(matter.Proposed({.indicators = {"H9"}, .claimed = "high"}).level, "high");
+  matter.Report({.indicators = {"H9"}});
+  EXPECT_EQ(matter.level(), "none");
+  matter.Do(RecordFiled{.record_id = "d", .kind = "medical_document"}, "office", "counselling_office");
+  EXPECT_EQ(matter.level(), "watch");
+  EXPECT_EQ(matter.Proposed({.indicators = {"H9"}}).level, "watch");
+  EXPECT_EQ(matter.Proposed({.indicators = {"H5"}}).level, "") << "another record confirms that";
+  matter.file.current->phase = CasePhase::kClosed;
+  EXPECT_EQ(matter.Proposed({.indicators = {"H9"}}).level, "watch") << "what one case confirmed counts in the next";
+}
+
+TEST(ClassifyTest, AReturnedStudentIsAtLeastHighWithAnUnconfirmedFactorToo) {
+  Matter matter;
+  matter.Report({.indicators = {"H7"}});
+  matter.file.returned = true;
+  EXPECT_EQ(matter.Proposed({.indicators = {"H5"}}).level, "high");
+}
+
 TEST(ClassifyTest, SignalsOfLongAgoAreNotTwoKinds) {
   Matter matter;
   matter.Report({.indicators = {"W2a"}});

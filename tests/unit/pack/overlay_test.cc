@@ -56,6 +56,11 @@ TEST(OverlayTest, WhatTheDocumentsRuleCanBeTightenedOnly) {
   EXPECT_THAT(RefusalOf("records:\n  counselling_session:\n    read_by: [counselling_office, class_teacher]\n"), HasSubstr("is read by more"));
   EXPECT_THAT(RefusalOf("duties:\n  weekly_class_report:\n    due: {weekday: friday, time: \"22:00\"}\n"), HasSubstr("is due later"));
   EXPECT_EQ(RefusalOf("duties:\n  weekly_class_report:\n    due: {weekday: thursday, time: \"17:00\"}\n"), "");
+  EXPECT_THAT(RefusalOf("indicators:\n  - id: H9\n    counts_once: {record: talk}\n"), HasSubstr("is confirmed in another way"));
+  EXPECT_THAT(RefusalOf("indicators:\n  - id: H7\n    counts_once: {record: talk}\n"), HasSubstr("is confirmed in another way"));
+  EXPECT_THAT(RefusalOf("indicators:\n  - id: H4\n    read_by: [counselling_office, class_teacher]\n"), HasSubstr("is shown to more"));
+  EXPECT_EQ(RefusalOf("indicators:\n  - id: H4\n    read_by: [counselling_office]\n"), "");
+  EXPECT_THAT(RefusalOf("indicators:\n  - id: W1a\n    counts_once: {record: talk}\n"), HasSubstr("a signal counts at once"));
   EXPECT_THAT(RefusalOf("rules:\n  - id: first-person-wish-is-severe\n    propose: high\n"), HasSubstr("proposes a lower level"));
   EXPECT_THAT(RefusalOf("rules:\n  - id: first-person-wish-is-severe\n    when: {has: W1b}\n"), HasSubstr("has another condition"));
 }
