@@ -144,7 +144,7 @@ void Intake::Print(std::shared_ptr<Printing> printing) {
     printing->source.observed_time = report.observed_time;
     printing->source.discovered_time = report.discovered_time;
     printing->source.recorded_time = report.recorded_time;
-    printing->source.indicators = ReadableIndicators(pack(), printing->for_guardian ? Caller{} : printing->caller, file, report);
+    printing->source.indicators = ReadableIndicators(*printing->pack, printing->for_guardian ? Caller{} : printing->caller, file, report);
     places.insert(printing->report);
     break;
   }

@@ -76,7 +76,8 @@ void Try(std::string_view input) {
     const domain::Commit commit = contract::FromProto(proto);
     if (commit.file.empty()) {
       domain::SchoolState changed = school;
-      for (const domain::Event& event : commit.events) domain::ApplyToSchool(changed, event);
+      if (!domain::CheckSchool(changed, commit).ok()) continue;
+      for (const domain::Event& event : commit.events) domain::ApplyToSchool(changed, commit, event, {++sequence, 0});
       continue;
     }
     const std::string before = Bytes(file);

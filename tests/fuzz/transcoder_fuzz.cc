@@ -1,7 +1,9 @@
 // "VERB path", a line end, the query, a line end, the body.
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "fuzz/fuzz.h"
 #include "gateway/transcoder/route_table.h"
@@ -13,6 +15,7 @@ namespace vigil::fuzz {
 namespace {
 
 struct Edge {
+  explicit Edge(RouteTable routes) : table(std::move(routes)) {}
   RouteTable table;
   Transcoder transcoder;
 };
@@ -23,7 +26,7 @@ const Edge& TheEdge() {
     for (const auto* file : {intake::v1::Case::descriptor()->file(), audit::v1::TimelineRow::descriptor()->file()}) {
       for (int i = 0; i < file->service_count(); ++i) services.push_back(file->service(i));
     }
-    auto made = std::make_unique<Edge>(Edge{RouteTable::Create(services).value(), {}});
+    auto made = std::make_unique<Edge>(RouteTable::Create(services).value());
     Promise(made->transcoder.Create(made->table).ok(), "the routes can be transcoded");
     return made;
   }();

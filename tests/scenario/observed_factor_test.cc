@@ -1,5 +1,3 @@
-#include "domain/pack/overlay.h"
-#include "platform/pack_directory/pack_directory.h"
 #include "scenario/scene.h"
 
 namespace vigil::scenario {
@@ -176,10 +174,9 @@ TEST_F(PoorSleepTest, IsLongAfterFourWeeksFromItsOnset) {
 }
 
 TEST_F(PoorSleepTest, ASchoolSetsAShorterThreshold) {
-  const domain::PackFiles overlay = {{"school.yaml", "clocks:\n  poor_sleep_for_long:\n    due_after: 14d\n"}};
-  auto pack = domain::LoadPackWithOverlay(ReadPackDirectory(VIGIL_PRIMARY_SCHOOL_PACK).value_or(domain::PackFiles{}), overlay, PackDigest);
-  ASSERT_TRUE(pack.ok()) << pack.status().message();
-  Scene scene(At("2026-03-10 10:00"), *pack);
+  Scene scene;
+  const auto put = scene.PutPack("administrator", "clocks:\n  poor_sleep_for_long:\n    due_after: 14d\n");
+  ASSERT_TRUE(put.ok()) << put.status();
   ExpectLongAfter(scene, absl::Hours(24 * 14));
 }
 

@@ -130,6 +130,7 @@ TEST_F(NotificationTest, NothingIsPlacedBeforeItsIntentStandsInTheLog) {
 TEST_F(NotificationTest, AnAlertAndItsOutcomesAreTwoCommits) {
   Begin();
   world.ReportSevere();
+  world.Advance(kSentGrid);
   EXPECT_EQ(world.written().commits, 2);
   EXPECT_THAT(world.EventsOf<domain::AttemptIntended>(), SizeIs(6));
   EXPECT_EQ(Count(AttemptEvent::kSent), 6);
@@ -302,6 +303,7 @@ TEST_F(NotificationTest, WhatOneProviderRefusesTheOtherGetsAtOnce) {
   world.ReportSevere();
   EXPECT_THAT(world.first.placed(), IsEmpty());
   EXPECT_THAT(world.second.placed(), SizeIs(6));
+  world.Advance(kSentGrid);
   EXPECT_EQ(Count(AttemptEvent::kRefused), 6);
   EXPECT_EQ(Count(AttemptEvent::kSent), 6);
   // Under other ids: the first may have placed it after all.
@@ -426,6 +428,7 @@ TEST_F(NotificationTest, AfterARestartWhatWasIntendedIsAskedAgainUnderItsId) {
   EXPECT_EQ(old_ids, new_ids);
   EXPECT_THAT(world.first.placed(), SizeIs(6)) << "the provider knows the ids";
   EXPECT_THAT(world.EventsOf<domain::AttemptIntended>(), SizeIs(6));
+  world.Advance(kSentGrid);
   EXPECT_EQ(Count(AttemptEvent::kSent), 6);
   // What was sent is not asked a third time.
   world.StartNotification();
