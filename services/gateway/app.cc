@@ -75,16 +75,15 @@ absl::StatusOr<VerifyKey> ReadTokenKey(const std::string& path) {
   return key;
 }
 
-absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadRoles(const std::string& directory) {
+absl::StatusOr<Permissions> ReadPermissions(const std::string& directory) {
   const auto files = ReadPackDirectory(directory);
   if (!files.ok()) return files.status();
   const auto pack = domain::LoadPack(*files, PackDigest);
   if (!pack.ok()) return pack.status();
   std::map<std::string, std::vector<std::string>> roles;
-  for (const auto& [id, role] : (*pack)->roles) {
-    if (role.basis == domain::Basis::kProtocol) roles[id] = role.may;
-  }
-  return roles;
+  std::map<std::string, std::vector<std::string>> choices;
+  for (const auto& [id, role] : (*pack)->roles) (role.basis == domain::Basis::kProtocol ? roles : choices)[id] = role.may;
+  return Permissions(roles, choices);
 }
 
 // "127.0.0.1:8080" or "[::1]:8080".
@@ -136,9 +135,9 @@ absl::Status App::Open(const config::ServiceOptions& options) {
   absl::StatusOr<VerifyKey> token_key = ReadTokenKey(options.token_public_key_file);
   if (!token_key.ok()) return token_key.status();
   sessions_ = std::make_unique<Sessions>(*std::move(token_key), clock_);
-  const auto roles = ReadRoles(options.pack);
-  if (!roles.ok()) return roles.status();
-  permissions_ = std::make_unique<Permissions>(*roles);
+  absl::StatusOr<Permissions> permissions = ReadPermissions(options.pack);
+  if (!permissions.ok()) return permissions.status();
+  permissions_ = std::make_unique<Permissions>(*std::move(permissions));
   std::string sandbox_secret;
   if (!options.sandbox_secret_file.empty()) {
     absl::StatusOr<std::string> text = ReadText(options.sandbox_secret_file);

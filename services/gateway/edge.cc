@@ -342,7 +342,7 @@ void Edge::HandleEvents(const HttpRequest& request, std::shared_ptr<HttpResponde
   std::shared_ptr<const Session> session;
   if (const std::optional<Problem> problem = Authenticate(request, session)) return refuse(*problem);
   if (const std::optional<Problem> problem = Limit(*session, /*report=*/false)) return refuse(*problem);
-  if (!parts_.permissions->May(session->claims.role, kEventsPermission))
+  if (!parts_.permissions->MayOpenStream(session->claims.role, kEventsPermission))
     return refuse(Refusal(403, "this role may not do that"));
 
   EventStreams::Wanted wanted;

@@ -726,23 +726,31 @@ std::string Notification::AttemptOfReply(const std::string& attempt_id, const At
   if (text.size() < 2 || text.back() != '1') return "";
   const auto [begin, end] = alerts_by_code_.equal_range(CodeKey(attempt.file->state.school, text.substr(0, text.size() - 1)));
   std::string found;
+  std::string own;
   absl::Time raised = absl::InfinitePast();
   for (auto it = begin; it != end; ++it) {
-    if (it->second == attempt.alert_id) return attempt_id;
     const auto alert = alerts_.find(it->second);
     if (alert == alerts_.end()) continue;
+    const domain::AlertState* state = domain::FindAlert(alert->second.file->state, it->second);
+    const domain::LadderRow* ladder = state == nullptr ? nullptr : alert->second.file->pack().FindLadder(state->ladder);
+    const bool waits = ladder != nullptr && ladder->takeable && state->phase == AlertPhase::kOpen;
+    if (it->second == attempt.alert_id) {
+      if (waits) return attempt_id;
+      own = attempt_id;
+      continue;
+    }
     // A provider that knows only the number says it of the last message it carried there; the code says which matter is meant.
     const auto& asked = alert->second.attempts;
     const auto theirs = std::find_if(asked.rbegin(), asked.rend(), [&](const std::string& id) {
       const auto other = attempts_.find(id);
       return other != attempts_.end() && other->second.person == attempt.person && other->second.channel == attempt.channel;
     });
-    const domain::AlertState* state = domain::FindAlert(alert->second.file->state, it->second);
-    if (theirs == asked.rend() || state == nullptr || state->phase != AlertPhase::kOpen || state->raised_time < raised) continue;
+    if (!waits || theirs == asked.rend() || state->raised_time < raised) continue;
     raised = state->raised_time;
     found = *theirs;
   }
-  return found;
+  // The last message may have been a notice of the same matter, which nobody takes, or of an alert that is settled.
+  return found.empty() ? own : found;
 }
 
 void Notification::TakeOrRecord(const std::string& attempt_id, AttemptEvent event, std::string_view how, absl::Time event_time, Reply reply) {

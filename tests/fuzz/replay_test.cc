@@ -45,14 +45,13 @@ std::string Mutated(std::string text, const std::string& other, std::mt19937& ra
 }
 
 TEST(FuzzTest, SeedsAndTheirMutationsKeepThePromises) {
-  constexpr int kMutations = 400;
   std::mt19937 random(20260310);
   const std::vector<std::string> seeds = Seeds();
   ASSERT_FALSE(seeds.empty());
   Try("");
   for (const std::string& seed : seeds) {
     Try(seed);
-    for (int i = 0; i < kMutations; ++i) Try(Mutated(seed, seeds[random() % seeds.size()], random));
+    for (int i = 0; i < FUZZ_MUTATIONS; ++i) Try(Mutated(seed, seeds[random() % seeds.size()], random));
   }
 }
 

@@ -1,3 +1,4 @@
+#include "notification/notification.h"
 #include "scenario/scene.h"
 
 namespace vigil::scenario {
@@ -24,6 +25,7 @@ TEST_F(AlertTest, ASevereReportRingsLeaderOfficeAndGradeHeadAtOnceWithMessagesBe
   Severe();
   EXPECT_THAT(scene_.Rung("call"), UnorderedElementsAre("leader", "office", "grade_head"));
   EXPECT_THAT(scene_.Rung("sms"), UnorderedElementsAre("leader", "office", "grade_head"));
+  scene_.Wait(notification::kSentGrid);
   EXPECT_EQ(scene_.ClockState(case_, "first_call"), "met");
 }
 

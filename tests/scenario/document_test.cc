@@ -236,6 +236,7 @@ TEST(ClosedDocumentTest, AClosedCaseIsStillPrinted) {
   Scene scene;
   const std::string closed = scene.Report("teacher", {.signals = {"W1a"}, .in_sight = "teacher"});
   scene.TakeAndHandOver(closed);
+  ASSERT_TRUE(scene.Assess("assessor", closed, "mild").ok());
   scene.CloseAfterHandover(closed);
   const auto records = scene.Records("leader", closed, "handover");
   ASSERT_TRUE(records.ok()) << records.status();

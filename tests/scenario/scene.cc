@@ -544,6 +544,7 @@ void Scene::CloseAfterHandover(const std::string& case_id) {
     ASSERT_TRUE(filed.ok()) << filed.status();
   }
   ASSERT_TRUE(FileRecord("office", case_id, "aftercare_doctor", {{"seen", "true"}}).ok());
+  Wait(notification::kSentGrid);  // that calls left stands in the log
   api::CloseRequest close;
   close.set_case_(case_id);
   close.set_reason("well again");

@@ -266,6 +266,21 @@ TEST_F(NotificationTest, TheCodeSaysWhichMatterAReplyTakes) {
   EXPECT_EQ(world.Alert("severe_ladder", 2).phase, AlertPhase::kOpen);
 }
 
+// A clock's warning goes by message to the same people after the alert; a provider gives its id for whatever comes from their number.
+TEST_F(NotificationTest, AReplyToALaterNoticeOfTheMatterTakesItsAlert) {
+  Begin();
+  world.ReportSevere();
+  world.Begin("timer", World::FileOf(1), {World::Of(domain::AlertRaised{.alert_id = "notice-1", .ladder = "leader_notice"})});
+  world.Settle();
+  std::string last;
+  for (const FakeProvider::Order& order : world.first.placed()) {
+    if (order.channel == "sms" && order.to == kLeader) last = order.id;
+  }
+  ASSERT_NE(last, world.IdOf("sms", kLeader)) << "the notice went out too";
+  EXPECT_TRUE(world.TellReply(last, "K00011").ok());
+  EXPECT_EQ(world.Alert("severe_ladder", 1).phase, AlertPhase::kTaken);
+}
+
 TEST_F(NotificationTest, StopStopsNothing) {
   Begin();
   world.ReportSevere();
