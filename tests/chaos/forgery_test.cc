@@ -13,19 +13,25 @@ TEST(ForgeryChaosTest, ForgedReplayedAndReorderedBatchesAreSkippedByEveryReaderA
   Stack& stack = nemesis.stack();
   const int partition = nemesis.school().partition();
   for (int i = 0; i < 5; ++i) nemesis.Report(nemesis.Quiet(i), false, absl::StrCat("before-", i));
+  // So that notification has written too.
+  nemesis.Report(nemesis.Severe(5), true, "before-severe");
   std::map<std::string, double> refused;
   constexpr const char* kReaders[] = {"INTAKE", "RISK_RULES", "ESCALATION_TIMER", "NOTIFICATION", "AUDIT"};
   for (const char* service : kReaders) refused[service] = stack.Metric(service, "vigil_machine_refused_messages_total");
 
   std::map<std::string, std::vector<LogMessage>> genuine;
-  for (LogMessage& message : stack.Messages(partition)) genuine[message.source].push_back(std::move(message));
+  ASSERT_TRUE(Eventually(absl::Seconds(10), [&] {
+    genuine.clear();
+    for (LogMessage& message : stack.Messages(partition)) genuine[message.source].push_back(std::move(message));
+    return !genuine["intake"].empty() && !genuine["notice"].empty();
+  }));
   SystemRandom random;
   const SigningKey own = SigningKey::Generate(random);
   nemesis.StartLoad(3, 50);
   const int rounds = Count(4, 100);
   int forged = 0;
   for (int round = 0; round < rounds; ++round) {
-    for (const char* source : {"intake", "risk"}) {
+    for (const char* source : {"intake", "notice"}) {
       const std::vector<LogMessage>& old = genuine[source];
       ASSERT_FALSE(old.empty());
       const std::string& replayed = old[static_cast<std::size_t>(round) % old.size()].body;
