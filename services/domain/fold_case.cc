@@ -44,7 +44,7 @@ void Fold::NoteIndicators(const std::vector<std::string>& indicators) const {
 void Fold::ConfirmIndicators(const std::string& record_kind) const {
   for (const auto& [id, row] : pack().indicators) {
     if (row.counts_once != record_kind) continue;
-    std::erase_if(file.indicators, [&](const IndicatorSeen& seen) { return IndicatorId(seen.indicator) == id; });
+    std::erase_if(file.indicators, [&, &id = id](const IndicatorSeen& seen) { return IndicatorId(seen.indicator) == id; });
     file.indicators.push_back({.indicator = id, .seen_time = now()});
     AddIndicator(id, "");
   }
