@@ -28,18 +28,6 @@ constexpr std::string_view kRead = "pack.read";
 constexpr std::string_view kWaits = "proposed";
 constexpr std::string_view kNothingWaits = "in_force";
 
-const char* NameOf(domain::PackChange::What what) {
-  switch (what) {
-    case domain::PackChange::What::kAdded:
-      return "added";
-    case domain::PackChange::What::kRemoved:
-      return "removed";
-    case domain::PackChange::What::kChanged:
-      return "changed";
-  }
-  return "";
-}
-
 void FillChanges(const domain::Pack& before, const domain::Pack& after, google::protobuf::RepeatedPtrField<v1::PackChange>* changes) {
   for (domain::PackChange& change : domain::DiffPacks(before, after)) {
     v1::PackChange* view = changes->Add();

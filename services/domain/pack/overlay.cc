@@ -292,6 +292,18 @@ std::vector<std::string> LengthenedClocks(const Pack& before, const Pack& after)
   return longer;
 }
 
+const char* NameOf(PackChange::What what) {
+  switch (what) {
+    case PackChange::What::kAdded:
+      return "added";
+    case PackChange::What::kRemoved:
+      return "removed";
+    case PackChange::What::kChanged:
+      return "changed";
+  }
+  return "";
+}
+
 std::vector<PackChange> DiffPacks(const Pack& before, const Pack& after) {
   std::vector<PackChange> changes;
   for (const auto& [which, text] : before.written) {

@@ -29,6 +29,8 @@ struct PackChange {
   // "due_after: 4h -> 2h", by key; empty for added and removed.
   std::vector<std::string> keys;
 };
+// "added", "removed", "changed".
+const char* NameOf(PackChange::What what);
 std::vector<PackChange> DiffPacks(const Pack& before, const Pack& after);
 
 // Rows of `basis: protocol` that the second pack asks less of, and why, as "clock written_report: due later"; by section and id.

@@ -38,18 +38,6 @@ int Refuse(const absl::Status& status, bool as_json) {
   return kWrong;
 }
 
-const char* NameOf(domain::PackChange::What what) {
-  switch (what) {
-    case domain::PackChange::What::kAdded:
-      return "added";
-    case domain::PackChange::What::kRemoved:
-      return "removed";
-    case domain::PackChange::What::kChanged:
-      return "changed";
-  }
-  return "";
-}
-
 }  // namespace
 
 int RunPackCheck(const PackOptions& options) {
